@@ -1,0 +1,286 @@
+//! What is counted rather than differentiated: the share of predictions that are right.
+
+use ndarray::{Array, ArrayView, Dimension};
+
+use crate::elementwise::{ElementwiseLoss, TargetShape};
+use crate::engine::rows::{
+    BLOCK, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
+};
+use crate::engine::shape::allocate;
+use crate::error::invalid_parameter;
+use crate::itemwise::{ClassTargetShape, Inputs, items_dim};
+use crate::{BinaryLabels, Float, LossError, Target};
+
+#[derive(Debug, Clone, Copy)]
+struct AboveThreshold<F> {
+    threshold: F,
+}
+
+impl<F: Float> ElementwiseLoss<F> for AboveThreshold<F> {
+    #[inline(always)]
+    fn value(self, prediction: F, target: F) -> F {
+        let (zero, one) = (F::zero(), F::one());
+        let class = if prediction >= self.threshold {
+            one
+        } else {
+            zero
+        };
+        let right = class == target && !prediction.is_nan();
+        if right { one } else { zero }
+    }
+
+    /// Almost everywhere.
+    #[inline(always)]
+    fn derivative(self, _prediction: F, _target: F) -> F {
+        F::zero()
+    }
+
+    #[inline(always)]
+    fn labels(self) -> Option<BinaryLabels> {
+        Some(BinaryLabels::ZeroOne)
+    }
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        0.4
+    }
+}
+
+/// 1 where a prediction is on its target's side of a threshold, else 0; its mean is the accuracy.
+///
+/// ```text
+/// 1 where (p ≥ threshold) equals t, else 0
+/// ```
+///
+/// # Domain
+///
+/// Any score; the threshold not NaN: ½ for probabilities, 0 for logits. A prediction exactly at the threshold is
+/// positive; a NaN counts 0, and a soft target never equals.
+///
+/// # Shapes
+///
+/// Predictions of any shape; targets of the same, n targets for predictions (n, 1), or one 0-d target. The result has
+/// the shape of the predictions.
+///
+/// # Errors
+///
+/// [`ShapeMismatch`](LossError::ShapeMismatch); [`LabelOutOfRange`](LossError::LabelOutOfRange) for an integer target
+/// other than 0 and 1; [`InvalidParameter`](LossError::InvalidParameter) for a NaN threshold;
+/// [`TooLarge`](LossError::TooLarge).
+///
+/// # Limits
+///
+/// For a threshold of ½; there is no gradient.
+///
+/// | p | t | accuracy |
+/// |---|---|---|
+/// | 0.5 | 1 | 1 |
+/// | 0.5 | 0 | 0 |
+/// | ∞ | 1 | 1 |
+/// | -∞ | 0 | 1 |
+/// | 0.7 | 0.7 | 0 |
+/// | NaN | 0 | 0 |
+/// | NaN | 1 | 0 |
+/// | 0.7 | NaN | 0 |
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::{Aggregate, aggregate, binary_accuracy};
+///
+/// let right = binary_accuracy(&array![0.9, 0.4, 0.5], &[true, true, true], 0.5)?;
+/// assert_eq!(right, array![1.0, 0.0, 1.0]);
+/// assert_eq!(aggregate(&right, Aggregate::Mean)?, 2.0 / 3.0);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+///
+/// # Source
+///
+/// `lasagne.objectives.binary_accuracy`.
+pub fn binary_accuracy<'p, 't, F, T, D, E>(
+    predictions: impl Into<ArrayView<'p, F, D>>,
+    targets: impl Into<ArrayView<'t, T, E>>,
+    threshold: F,
+) -> Result<Array<F, D>, LossError>
+where
+    F: Float,
+    T: Target<F>,
+    D: Dimension,
+    E: TargetShape<D>,
+{
+    if threshold.is_nan() {
+        return Err(invalid_parameter(
+            "threshold",
+            threshold.widen(),
+            "a number",
+        ));
+    }
+    AboveThreshold { threshold }.loss(predictions, targets)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct AmongLargest {
+    top_k: usize,
+}
+
+impl AmongLargest {
+    /// From the number of classes that come before the target's.
+    #[inline(always)]
+    fn value<F: Float>(self, before: usize, own: F) -> F {
+        if before < self.top_k && !own.is_nan() {
+            F::one()
+        } else {
+            F::zero()
+        }
+    }
+}
+
+impl<F: Float> RowKernel<F> for AmongLargest {
+    const MIN_CLASSES: usize = 0;
+    const DENSE: Dense = Dense::Largest;
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        0.3
+    }
+
+    #[inline(always)]
+    fn group(self, group: Group<'_, F>) {
+        let GroupTargets::Labels(labels) = group.targets else {
+            return;
+        };
+        let panel = &mut group.panel[..group.classes];
+        transpose(group.scores, panel);
+        let mut own = [F::nan(); ROWS];
+        let rows = group.scores.chunks_exact(group.classes.max(1));
+        for ((own, row), &label) in own.iter_mut().zip(rows).zip(labels) {
+            *own = row.get(label).copied().unwrap_or_else(F::nan);
+        }
+        let labels = labels.map(|label| F::narrow(label as f64));
+        // Counted in the scores' own type, whose lanes are as wide: exact for short rows.
+        let mut before = [F::zero(); ROWS];
+        for (class, scores) in panel.iter().enumerate() {
+            let class = F::narrow(class as f64);
+            for i in 0..ROWS {
+                let x = scores[i];
+                let first = x > own[i] || (x == own[i] && class < labels[i]);
+                before[i] += if first { F::one() } else { F::zero() };
+            }
+        }
+        let top_k = F::narrow(self.top_k as f64);
+        for i in 0..ROWS {
+            let right = before[i] < top_k && !own[i].is_nan();
+            group.losses[i] = if right { F::one() } else { F::zero() };
+        }
+    }
+
+    #[inline(always)]
+    fn row(self, row: Row<'_, F>, target: RowTarget<'_, F>, _coefficient: F) -> F {
+        let RowTarget::Label(label) = target else {
+            return F::zero();
+        };
+        let own = row.score(label);
+        let mut buffer = [F::zero(); BLOCK];
+        let mut before = 0_usize;
+        for start in row.starts() {
+            let scores = row.scores(start, F::nan(), &mut buffer);
+            // Of equal scores those before the label's come first.
+            let ties = label.saturating_sub(start).min(BLOCK);
+            let mut counts = [0_u32; 32];
+            if ties == BLOCK || ties == 0 {
+                let (chunks, _) = scores.as_chunks::<32>();
+                for chunk in chunks {
+                    for i in 0..32 {
+                        let equal = ties == BLOCK && chunk[i] == own;
+                        counts[i] += u32::from(chunk[i] > own || equal);
+                    }
+                }
+            } else {
+                for (i, &x) in scores.iter().enumerate() {
+                    counts[0] += u32::from(x > own || (x == own && i < ties));
+                }
+            }
+            before += counts.iter().sum::<u32>() as usize;
+        }
+        self.value(before, own)
+    }
+}
+
+/// 1 where the target class is among the k with the largest scores, else 0; its mean is the top-k accuracy.
+///
+/// ```text
+/// 1 where #{j : pⱼ > p_t, or pⱼ = p_t and j < t} < k, else 0
+/// ```
+///
+/// # Domain
+///
+/// Any scores: probabilities or logits. Of equal scores the lower class comes first. A NaN score of the target counts
+/// 0; a NaN elsewhere comes after all numbers.
+///
+/// # Shapes
+///
+/// Predictions (…, K), with the classes along the last axis. Targets: integer labels (…), or one-hot rows or
+/// distributions (…, K), whose largest element is the target class, of equal ones the lowest; a row of targets with a
+/// NaN counts 0. The result has the shape (…).
+///
+/// # Errors
+///
+/// [`ShapeMismatch`](LossError::ShapeMismatch); [`LabelOutOfRange`](LossError::LabelOutOfRange);
+/// [`InvalidParameter`](LossError::InvalidParameter) for a `top_k` of 0 or of more than all classes;
+/// [`TooLarge`](LossError::TooLarge).
+///
+/// # Limits
+///
+/// Of two classes with scores p (the target's, the second) and q, for k = 1; there is no gradient.
+///
+/// | p | q | accuracy |
+/// |---|---|---|
+/// | 2 | 1 | 1 |
+/// | 1 | 1 | 0 |
+/// | ∞ | 1 | 1 |
+/// | -∞ | -∞ | 0 |
+/// | NaN | 0 | 0 |
+/// | 0 | NaN | 1 |
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::categorical_accuracy;
+///
+/// let p = array![[0.2, 0.5, 0.3], [0.6, 0.3, 0.1]];
+/// assert_eq!(categorical_accuracy(&p, &[2, 0], 1)?, array![0.0, 1.0]);
+/// assert_eq!(categorical_accuracy(&p, &[2, 0], 2)?, array![1.0, 1.0]);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+///
+/// # Source
+///
+/// `lasagne.objectives.categorical_accuracy`.
+pub fn categorical_accuracy<'p, 't, F, T, D, E>(
+    predictions: impl Into<ArrayView<'p, F, D>>,
+    targets: impl Into<ArrayView<'t, T, E>>,
+    top_k: usize,
+) -> Result<Array<F, D::Smaller>, LossError>
+where
+    F: Float,
+    T: Target<F, Kind: ClassTargetShape<D, E>>,
+    D: Dimension,
+    E: Dimension,
+{
+    let predictions = predictions.into();
+    let kernel = AmongLargest { top_k };
+    let inputs = Inputs::check(kernel, &predictions, targets.into())?;
+    let classes = predictions.shape().last().copied().unwrap_or(0);
+    if top_k == 0 || top_k > classes {
+        return Err(invalid_parameter(
+            "top_k",
+            top_k as f64,
+            "at least 1 and at most the number of classes",
+        ));
+    }
+    let mut right = allocate(items_dim(&predictions), false)?;
+    inputs.items(kernel, Some(right.view_mut().into_dyn()), None);
+    Ok(right)
+}

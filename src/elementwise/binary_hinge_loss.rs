@@ -1,0 +1,272 @@
+//! The binary hinge loss.
+
+use ndarray::{Array, ArrayView, Dimension};
+
+use super::{ElementwiseLoss, TargetShape};
+use crate::error::invalid_parameter;
+use crate::math::{ln, ln_1p};
+use crate::{BinaryLabels, Float, LossError, Scores, Target};
+
+/// The binary hinge loss with its margin δ and conventions: see [`binary_hinge_loss`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BinaryHingeLoss<F> {
+    delta: F,
+    scores: Scores,
+    labels: BinaryLabels,
+}
+
+impl<F: Float> BinaryHingeLoss<F> {
+    /// The hinge loss with a margin of `delta`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParameter`](LossError::InvalidParameter) if `delta` is negative or not finite.
+    pub fn new(delta: F, scores: Scores, labels: BinaryLabels) -> Result<Self, LossError> {
+        check_margin(delta)?;
+        Ok(Self {
+            delta,
+            scores,
+            labels,
+        })
+    }
+
+    /// The target as −1 or 1 (or between).
+    #[inline(always)]
+    fn sign(self, target: F) -> F {
+        match self.labels {
+            BinaryLabels::ZeroOne => target.mul_add(F::narrow(2.0), -F::one()),
+            BinaryLabels::PlusMinusOne => target,
+        }
+    }
+
+    #[inline(always)]
+    fn log_odds(self, prediction: F) -> F {
+        match self.scores {
+            Scores::LogOdds => prediction,
+            Scores::Probabilities => log_odds(prediction),
+        }
+    }
+
+    /// δ − t·s, rounded once.
+    #[inline(always)]
+    fn margin(self, score: F, sign: F) -> F {
+        let margin = (-sign).mul_add(score, self.delta);
+        // A target in the middle asks for nothing, however far the score is.
+        let undecided = sign == F::zero() && !score.is_nan();
+        if undecided { self.delta } else { margin }
+    }
+}
+
+/// The margin δ of a hinge loss.
+pub(crate) fn check_margin<F: Float>(delta: F) -> Result<(), LossError> {
+    if delta >= F::zero() && delta.is_finite() {
+        Ok(())
+    } else {
+        Err(invalid_parameter(
+            "delta",
+            delta.widen(),
+            "non-negative and finite",
+        ))
+    }
+}
+
+/// ln(p / (1 − p)), accurate near 0, ½ and 1.
+#[inline(always)]
+fn log_odds<F: Float>(p: F) -> F {
+    let one = F::one();
+    let small = p < F::narrow(0.25);
+    let quotient = (p - (one - p)) / (one - p);
+    let log = ln_1p(if small { -p } else { quotient });
+    if small { ln(p) - log } else { log }
+}
+
+impl<F: Float> Default for BinaryHingeLoss<F> {
+    /// δ = 1, log-odds, labels 0 and 1
+    fn default() -> Self {
+        Self {
+            delta: F::one(),
+            scores: Scores::LogOdds,
+            labels: BinaryLabels::ZeroOne,
+        }
+    }
+}
+
+impl<F: Float> ElementwiseLoss<F> for BinaryHingeLoss<F> {
+    #[inline(always)]
+    fn value(self, prediction: F, target: F) -> F {
+        self.value_and_derivative(prediction, target).0
+    }
+
+    #[inline(always)]
+    fn derivative(self, prediction: F, target: F) -> F {
+        self.value_and_derivative(prediction, target).1
+    }
+
+    #[inline(always)]
+    fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
+        let (zero, one) = (F::zero(), F::one());
+        let sign = self.sign(target);
+        let margin = self.margin(self.log_odds(prediction), sign);
+        let slope = match self.scores {
+            Scores::LogOdds => zero - sign,
+            Scores::Probabilities => {
+                let slope = (zero - sign) / (prediction * (one - prediction));
+                if sign == zero { zero } else { slope }
+            }
+        };
+        let slope = if margin.is_nan() { margin } else { slope };
+        let met = margin <= zero;
+        (
+            if met { zero } else { margin },
+            if met { zero } else { slope },
+        )
+    }
+
+    #[inline(always)]
+    fn labels(self) -> Option<BinaryLabels> {
+        Some(self.labels)
+    }
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        match self.scores {
+            Scores::LogOdds => 0.4,
+            Scores::Probabilities => 1.5,
+        }
+    }
+}
+
+/// The binary hinge loss: nothing to learn from examples on the right side of a margin.
+///
+/// ```text
+/// loss = max(0, δ − t·s),   t in {−1, +1},   s the log-odds
+/// ```
+///
+/// `scores` says what the predictions are: [`Scores::LogOdds`], any real score, or [`Scores::Probabilities`], which go
+/// through s = ln(p / (1 − p)). `labels` says how the two classes are written in the targets; `bool` means the pair
+/// either way. Neither has a default, since a wrong guess trains on, silently.
+///
+/// # Domain
+///
+/// Scores: all numbers; probabilities: [0, 1]. δ ≥ 0 and finite. Soft targets follow the formula, with t = 2t' − 1 for
+/// a target t' in [0, 1].
+///
+/// # Shapes
+///
+/// Predictions of any shape; targets of the same, n targets for predictions (n, 1), or one 0-d target. The result has
+/// the shape of the predictions.
+///
+/// # Errors
+///
+/// [`ShapeMismatch`](LossError::ShapeMismatch); [`LabelOutOfRange`](LossError::LabelOutOfRange) for an integer target
+/// outside the pair; [`InvalidParameter`](LossError::InvalidParameter) for δ; [`TooLarge`](LossError::TooLarge).
+///
+/// # Gradient
+///
+/// [`binary_hinge_loss_gradient`]: `−t·ds/dp` where the loss is positive, with ds/dp = 1 for log-odds and
+/// 1 / (p(1 − p)) for probabilities; 0 elsewhere, and 0 at the kink δ = t·s.
+///
+/// # Limits
+///
+/// For δ = 1, log-odds, labels −1 and 1:
+///
+/// | s | t | loss | gradient |
+/// |---|---|---|---|
+/// | 1 | 1 | 0 | 0 |
+/// | 0 | 1 | 1 | -1 |
+/// | 0 | -1 | 1 | 1 |
+/// | ∞ | 1 | 0 | 0 |
+/// | -∞ | 1 | ∞ | -1 |
+/// | ∞ | -1 | ∞ | 1 |
+/// | 5 | 0 | 1 | 0 |
+/// | ∞ | 0 | 1 | 0 |
+/// | NaN | 1 | NaN | NaN |
+/// | 0 | NaN | NaN | NaN |
+///
+/// For δ = 1, probabilities, labels −1 and 1:
+///
+/// | p | t | loss | gradient |
+/// |---|---|---|---|
+/// | 0.5 | 1 | 1 | -4 |
+/// | 0 | 1 | ∞ | -∞ |
+/// | 1 | -1 | ∞ | ∞ |
+/// | 1 | 1 | 0 | 0 |
+/// | 0 | -1 | 0 | 0 |
+/// | 0 | 0 | 1 | 0 |
+/// | 1.5 | 1 | NaN | NaN |
+/// | -0.5 | -1 | NaN | NaN |
+/// | NaN | 1 | NaN | NaN |
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::{BinaryLabels, Scores, binary_hinge_loss, binary_hinge_loss_gradient};
+///
+/// let s = array![0.25, 2.0, -0.5];
+/// let (scores, labels) = (Scores::LogOdds, BinaryLabels::PlusMinusOne);
+/// // 1 − 0.25, satisfied, 1 − 0.5
+/// assert_eq!(binary_hinge_loss(&s, &[1, 1, -1], 1.0, scores, labels)?, array![0.75, 0.0, 0.5]);
+/// assert_eq!(binary_hinge_loss_gradient(&s, &[1, 1, -1], 1.0, scores, labels)?, array![-1.0, 0.0, 1.0]);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+///
+/// # Source
+///
+/// C. Cortes, V. Vapnik, "Support-Vector Networks", Machine Learning 20 (1995);
+/// `lasagne.objectives.binary_hinge_loss`.
+pub fn binary_hinge_loss<'p, 't, F, T, D, E>(
+    predictions: impl Into<ArrayView<'p, F, D>>,
+    targets: impl Into<ArrayView<'t, T, E>>,
+    delta: F,
+    scores: Scores,
+    labels: BinaryLabels,
+) -> Result<Array<F, D>, LossError>
+where
+    F: Float,
+    T: Target<F>,
+    D: Dimension,
+    E: TargetShape<D>,
+{
+    BinaryHingeLoss::new(delta, scores, labels)?.loss(predictions, targets)
+}
+
+/// The gradient of [`binary_hinge_loss`] with respect to the predictions.
+///
+/// # Errors
+///
+/// As [`binary_hinge_loss`].
+pub fn binary_hinge_loss_gradient<'p, 't, F, T, D, E>(
+    predictions: impl Into<ArrayView<'p, F, D>>,
+    targets: impl Into<ArrayView<'t, T, E>>,
+    delta: F,
+    scores: Scores,
+    labels: BinaryLabels,
+) -> Result<Array<F, D>, LossError>
+where
+    F: Float,
+    T: Target<F>,
+    D: Dimension,
+    E: TargetShape<D>,
+{
+    BinaryHingeLoss::new(delta, scores, labels)?.gradient(predictions, targets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_odds_of_probabilities() {
+        for p in [1e-300_f64, 1e-9, 0.2, 0.25, 0.3, 0.6, 0.999] {
+            let expected = (p / (1.0 - p)).ln();
+            let difference = (log_odds(p) - expected).abs();
+            assert!(difference <= 1e-15 * expected.abs().max(1.0), "p = {p}");
+        }
+        assert_eq!(log_odds(0.5_f32), 0.0);
+        assert_eq!(log_odds(0.0_f32), f32::NEG_INFINITY);
+        assert_eq!(log_odds(1.0_f64), f64::INFINITY);
+        // the nearest to one half: 4·(p − ½) to first order
+        assert_eq!(log_odds(0.5_f64 + f64::EPSILON / 2.0), 2.0 * f64::EPSILON);
+    }
+}

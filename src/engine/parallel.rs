@@ -1,0 +1,76 @@
+//! Work that is divided along a fixed tree, on one thread or on several.
+
+use super::reduce::Pair;
+
+/// How many elements, or items, a leaf of the tree has: sums depend on it, so it is the same everywhere.
+pub(crate) const CHUNK: usize = 4096;
+
+/// Below this many nanoseconds of work on one core, a second thread costs more than it brings: waking it takes 10 to
+/// 20 µs.
+const WORTH_A_THREAD: f64 = 60_000.0;
+
+/// Something to do that divides itself in a way that depends on nothing but its size.
+pub(crate) trait Divisible: Sized + Send {
+    /// The two halves, or the work itself if it is a leaf.
+    fn divide(self) -> Result<(Self, Self), Self>;
+    /// How many elements it has.
+    fn size(&self) -> usize;
+    /// Does a leaf.
+    fn run(self) -> Pair;
+}
+
+/// Does all of it. `cost` is a rough number of nanoseconds an element takes on one core; it decides only where the
+/// work is done.
+pub(crate) fn run<W: Divisible>(work: W, cost: f32) -> Pair {
+    let grain = grain(work.size(), cost);
+    divide(work, grain)
+}
+
+fn divide<W: Divisible>(work: W, grain: usize) -> Pair {
+    let size = work.size();
+    match work.divide() {
+        Err(leaf) => leaf.run(),
+        Ok((left, right)) => {
+            let (left, right) = if size > grain {
+                join(|| divide(left, grain), || divide(right, grain))
+            } else {
+                (divide(left, grain), divide(right, grain))
+            };
+            left.join(right)
+        }
+    }
+}
+
+/// The number of elements from which on work is shared.
+#[cfg(feature = "rayon")]
+pub(crate) fn grain(size: usize, cost: f32) -> usize {
+    let total = size as f64 * f64::from(cost);
+    if total < 2.0 * WORTH_A_THREAD || rayon::current_num_threads() == 1 {
+        return usize::MAX;
+    }
+    // A few pieces for each thread, so that one that was interrupted does not hold up the rest.
+    let pieces = 8 * rayon::current_num_threads();
+    let least = (WORTH_A_THREAD / 2.0 / f64::from(cost).max(1e-3)) as usize;
+    (size / pieces).max(least)
+}
+
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn grain(_size: usize, _cost: f32) -> usize {
+    usize::MAX
+}
+
+#[cfg(feature = "rayon")]
+pub(crate) fn join<A: Send, B: Send>(
+    left: impl FnOnce() -> A + Send,
+    right: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    rayon::join(left, right)
+}
+
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn join<A: Send, B: Send>(
+    left: impl FnOnce() -> A + Send,
+    right: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    (left(), right())
+}

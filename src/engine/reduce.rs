@@ -1,0 +1,198 @@
+//! Sums that are accurate and have the same bits however the work was spread.
+//!
+//! Values go into a fixed number of lanes by their position; lanes and, further up, chunks are joined along a fixed
+//! binary tree. Sums of `f32` run in plain `f64` lanes, those of `f64` carry a compensation (TwoSum, Knuth, *The Art
+//! of Computer Programming* 2, 4.2.2; products by a fused multiply-add). Pairs are kept to the end, the quotient of a
+//! mean included (Dekker, "A floating-point technique for extending the available precision", 1971).
+
+use super::parallel::CHUNK;
+
+/// How many running sums there are side by side.
+pub(crate) const LANES: usize = 16;
+
+/// An unevaluated sum `hi + lo`.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Pair {
+    pub(crate) hi: f64,
+    pub(crate) lo: f64,
+}
+
+impl From<f64> for Pair {
+    #[inline(always)]
+    fn from(hi: f64) -> Self {
+        Self { hi, lo: 0.0 }
+    }
+}
+
+/// `a + b` and its rounding error; the error is NaN where the sum is not finite.
+#[inline(always)]
+fn two_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let b_part = sum - a;
+    (sum, (a - (sum - b_part)) + (b - b_part))
+}
+
+impl Pair {
+    pub(crate) const ZERO: Self = Self { hi: 0.0, lo: 0.0 };
+    pub(crate) const ONE: Self = Self { hi: 1.0, lo: 0.0 };
+
+    /// A sum that is infinite or NaN has nothing to compensate.
+    #[inline(always)]
+    pub(crate) fn settle(hi: f64, lo: f64) -> Self {
+        let sum = hi + lo;
+        let rest = lo - (sum - hi);
+        if hi.is_finite() && sum.is_finite() {
+            Self { hi: sum, lo: rest }
+        } else {
+            Self { hi, lo: 0.0 }
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn join(self, other: Self) -> Self {
+        let (sum, error) = two_sum(self.hi, other.hi);
+        Self::settle(sum, error + (self.lo + other.lo))
+    }
+
+    #[inline(always)]
+    pub(crate) fn value(self) -> f64 {
+        self.hi
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_zero(self) -> bool {
+        self.hi == 0.0 && self.lo == 0.0
+    }
+
+    /// `self / divisor`, rounded nearly once.
+    #[inline(always)]
+    pub(crate) fn divide(self, divisor: Self) -> f64 {
+        let quotient = self.hi / divisor.hi;
+        let rest = (-quotient).mul_add(divisor.hi, self.hi) + self.lo - quotient * divisor.lo;
+        let correction = rest / divisor.hi;
+        if quotient.is_finite() && correction.is_finite() {
+            quotient + correction
+        } else {
+            quotient
+        }
+    }
+}
+
+/// Running sums side by side.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub struct Lanes {
+    hi: [f64; LANES],
+    lo: [f64; LANES],
+}
+
+impl Lanes {
+    pub(crate) const ZERO: Self = Self {
+        hi: [0.0; LANES],
+        lo: [0.0; LANES],
+    };
+
+    #[inline(always)]
+    pub(crate) fn add_each<T: Copy>(&mut self, values: &[T], exact: impl Fn(T) -> f64) {
+        let mut hi = self.hi;
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        for block in blocks {
+            for (lane, &x) in hi.iter_mut().zip(block) {
+                *lane += exact(x);
+            }
+        }
+        for (lane, &x) in hi.iter_mut().zip(rest) {
+            *lane += exact(x);
+        }
+        self.hi = hi;
+    }
+
+    #[inline(always)]
+    pub(crate) fn add_each_pair<T: Copy>(
+        &mut self,
+        values: &[T],
+        weights: &[T],
+        exact: impl Fn(T, T) -> f64,
+    ) {
+        let mut hi = self.hi;
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        let (weight_blocks, weight_rest) = weights.as_chunks::<LANES>();
+        for (block, weight_block) in blocks.iter().zip(weight_blocks) {
+            for (lane, (&x, &w)) in hi.iter_mut().zip(block.iter().zip(weight_block)) {
+                *lane += exact(x, w);
+            }
+        }
+        for (lane, (&x, &w)) in hi.iter_mut().zip(rest.iter().zip(weight_rest)) {
+            *lane += exact(x, w);
+        }
+        self.hi = hi;
+    }
+
+    /// Adds to every lane what `exact` makes of its value, as a sum of two.
+    #[inline(always)]
+    pub(crate) fn add_each_compensated<T: Copy>(
+        &mut self,
+        values: &[T],
+        exact: impl Fn(T) -> (f64, f64),
+    ) {
+        let (mut hi, mut lo) = (self.hi, self.lo);
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        for block in blocks {
+            for i in 0..LANES {
+                add_compensated(&mut hi[i], &mut lo[i], exact(block[i]));
+            }
+        }
+        for ((hi, lo), &x) in hi.iter_mut().zip(&mut lo).zip(rest) {
+            add_compensated(hi, lo, exact(x));
+        }
+        (self.hi, self.lo) = (hi, lo);
+    }
+
+    #[inline(always)]
+    pub(crate) fn add_each_pair_compensated<T: Copy>(
+        &mut self,
+        values: &[T],
+        weights: &[T],
+        exact: impl Fn(T, T) -> (f64, f64),
+    ) {
+        let (mut hi, mut lo) = (self.hi, self.lo);
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        let (weight_blocks, weight_rest) = weights.as_chunks::<LANES>();
+        for (block, weight_block) in blocks.iter().zip(weight_blocks) {
+            for i in 0..LANES {
+                add_compensated(&mut hi[i], &mut lo[i], exact(block[i], weight_block[i]));
+            }
+        }
+        for ((hi, lo), (&x, &w)) in hi.iter_mut().zip(&mut lo).zip(rest.iter().zip(weight_rest)) {
+            add_compensated(hi, lo, exact(x, w));
+        }
+        (self.hi, self.lo) = (hi, lo);
+    }
+
+    /// The sum of all lanes, along a fixed tree.
+    #[inline(always)]
+    pub(crate) fn total(&self) -> Pair {
+        let (mut hi, mut lo) = (self.hi, self.lo);
+        let mut width = LANES / 2;
+        while width > 0 {
+            for i in 0..width {
+                let (sum, error) = two_sum(hi[i], hi[i + width]);
+                hi[i] = sum;
+                lo[i] += lo[i + width] + error;
+            }
+            width /= 2;
+        }
+        Pair::settle(hi[0], lo[0])
+    }
+}
+
+/// Adds a sum of two to a running sum of two.
+#[inline(always)]
+pub(crate) fn add_compensated(hi: &mut f64, lo: &mut f64, (value, error): (f64, f64)) {
+    let (sum, rounding) = two_sum(*hi, value);
+    *hi = sum;
+    *lo += rounding + error;
+}
+
+const _: () = assert!(CHUNK.is_multiple_of(LANES));

@@ -1,0 +1,267 @@
+//! What an element may be: [`Float`] for predictions, [`Target`] for targets.
+
+use std::fmt::{Debug, Display, LowerExp};
+
+use ndarray::ScalarOperand;
+use num_traits::{FloatConst, NumAssign, NumCast};
+
+use crate::BinaryLabels;
+use crate::engine::reduce::{Lanes, Pair, add_compensated};
+use crate::math::Elementary;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for f64 {}
+}
+
+/// The element type of predictions and results: `f32` or `f64`.
+///
+/// It is the only bound that generic code needs in order to call everything in this crate:
+///
+/// ```
+/// use ndarray::{Array2, ArrayView1, ArrayView2};
+/// use ndarray_loss::{Aggregate, CategoricalCrossentropy, Float, ItemwiseLoss, LossError};
+///
+/// fn step<F: Float>(p: ArrayView2<F>, labels: ArrayView1<u8>) -> Result<(F, Array2<F>), LossError> {
+///     CategoricalCrossentropy.objective_and_gradient(p, labels, Aggregate::Mean)
+/// }
+/// # let p = ndarray::array![[0.5_f32, 0.5]];
+/// # assert_eq!(step(p.view(), ndarray::aview1(&[1])).unwrap().1, ndarray::array![[0.0, -2.0]]);
+/// ```
+///
+/// The trait is sealed: the numerics are written and measured for these two formats.
+#[diagnostic::on_unimplemented(
+    message = "predictions cannot hold `{Self}`",
+    label = "predictions must be `f32` or `f64`",
+    note = "convert them first, for example with `a.mapv(f64::from)`"
+)]
+pub trait Float:
+    num_traits::Float
+    + FloatConst
+    + NumAssign
+    + ScalarOperand
+    + Default
+    + Debug
+    + Display
+    + LowerExp
+    + Send
+    + Sync
+    + 'static
+    + Elementary
+    + Arithmetic
+    + sealed::Sealed
+{
+}
+
+impl Float for f32 {}
+impl Float for f64 {}
+
+/// What the engine needs to know about a format; a hidden supertrait of [`Float`].
+#[doc(hidden)]
+pub trait Arithmetic: Copy {
+    /// The nearest value of this format.
+    fn narrow(x: f64) -> Self;
+    fn widen(self) -> f64;
+    /// Adds a value to a running sum `hi + lo`.
+    fn add_to(hi: &mut f64, lo: &mut f64, value: Self);
+    /// Adds the values to the lanes, the first to the first lane.
+    fn accumulate(lanes: &mut Lanes, values: &[Self]);
+    /// Adds the exact products, but nothing where the weight is 0.
+    fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
+    /// `weight / divisor`, rounded.
+    fn coefficient(weight: Self, divisor: Pair) -> Self;
+}
+
+impl Arithmetic for f32 {
+    #[inline(always)]
+    fn narrow(x: f64) -> Self {
+        x as f32
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self as f64
+    }
+
+    #[inline(always)]
+    fn add_to(hi: &mut f64, _lo: &mut f64, value: Self) {
+        *hi += value as f64;
+    }
+
+    #[inline(always)]
+    fn accumulate(lanes: &mut Lanes, values: &[Self]) {
+        lanes.add_each(values, |x| x as f64);
+    }
+
+    #[inline(always)]
+    fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]) {
+        lanes.add_each_pair(values, weights, |x, w| {
+            // 24 + 24 bits: exact in an f64
+            let product = x as f64 * w as f64;
+            if w == 0.0 { 0.0 } else { product }
+        });
+    }
+
+    #[inline(always)]
+    fn coefficient(weight: Self, divisor: Pair) -> Self {
+        (weight as f64 / divisor.hi) as f32
+    }
+}
+
+impl Arithmetic for f64 {
+    #[inline(always)]
+    fn narrow(x: f64) -> Self {
+        x
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f64 {
+        self
+    }
+
+    #[inline(always)]
+    fn add_to(hi: &mut f64, lo: &mut f64, value: Self) {
+        add_compensated(hi, lo, (value, 0.0));
+    }
+
+    #[inline(always)]
+    fn accumulate(lanes: &mut Lanes, values: &[Self]) {
+        lanes.add_each_compensated(values, |x| (x, 0.0));
+    }
+
+    #[inline(always)]
+    fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]) {
+        lanes.add_each_pair_compensated(values, weights, |x, w| {
+            let product = x * w;
+            let error = x.mul_add(w, -product);
+            if w == 0.0 {
+                (0.0, 0.0)
+            } else {
+                (product, error)
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn coefficient(weight: Self, divisor: Pair) -> Self {
+        Pair::from(weight).divide(divisor)
+    }
+}
+
+/// An element of the targets: the predictions' own float type, `bool`, or any primitive integer.
+///
+/// Targets are read in place and rounded once to the predictions' type `F`; they are never copied to a float array.
+/// `bool` means the pair of labels that the loss declares, 0 and 1 unless it says otherwise.
+/// The trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the target of predictions of type `{F}`",
+    label = "targets must be `{F}`, `bool` or a primitive integer",
+    note = "convert float targets of another type first, for example with `t.mapv(f64::from)`"
+)]
+pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
+    /// What arrays of this type can mean to an item-wise loss: distributions, one-hot rows, or labels.
+    #[doc(hidden)]
+    type Kind;
+    /// Whether this is an integer type, whose values may be labels.
+    #[doc(hidden)]
+    const INTEGER: bool;
+
+    #[doc(hidden)]
+    fn to_float(self, pair: Option<BinaryLabels>) -> F;
+    /// The slice itself, if no element needs converting.
+    #[doc(hidden)]
+    fn as_floats(slice: &[Self]) -> Option<&[F]>;
+    /// The class that this label names; `usize::MAX` if it can be none.
+    #[doc(hidden)]
+    fn class(self) -> usize;
+    #[doc(hidden)]
+    fn label(self) -> i128;
+}
+
+/// The kinds of targets of an item-wise loss.
+pub(crate) mod kind {
+    /// Floats: a distribution for each item.
+    #[derive(Debug)]
+    pub struct Distribution;
+    /// `bool`: a one-hot row for each item.
+    #[derive(Debug)]
+    pub struct OneHot;
+    /// Integers: one label for each item, or a row of counts or one-hot.
+    #[derive(Debug)]
+    pub struct Labels;
+}
+
+impl<F: Float> Target<F> for F {
+    type Kind = kind::Distribution;
+    const INTEGER: bool = false;
+
+    #[inline(always)]
+    fn to_float(self, _pair: Option<BinaryLabels>) -> F {
+        self
+    }
+    #[inline(always)]
+    fn as_floats(slice: &[Self]) -> Option<&[F]> {
+        Some(slice)
+    }
+    #[inline(always)]
+    fn class(self) -> usize {
+        usize::MAX
+    }
+    fn label(self) -> i128 {
+        -1
+    }
+}
+
+impl<F: Float> Target<F> for bool {
+    type Kind = kind::OneHot;
+    const INTEGER: bool = false;
+
+    #[inline(always)]
+    fn to_float(self, pair: Option<BinaryLabels>) -> F {
+        match (self, pair) {
+            (true, _) => F::one(),
+            (false, Some(BinaryLabels::PlusMinusOne)) => -F::one(),
+            (false, _) => F::zero(),
+        }
+    }
+    #[inline(always)]
+    fn as_floats(_slice: &[Self]) -> Option<&[F]> {
+        None
+    }
+    #[inline(always)]
+    fn class(self) -> usize {
+        usize::MAX
+    }
+    fn label(self) -> i128 {
+        self as i128
+    }
+}
+
+macro_rules! integer_targets {
+    ($($integer:ty)*) => {$(
+        impl<F: Float> Target<F> for $integer {
+            type Kind = kind::Labels;
+            const INTEGER: bool = true;
+
+            #[inline(always)]
+            fn to_float(self, _pair: Option<BinaryLabels>) -> F {
+                // `as`, for every pair of types: rounded once
+                <F as NumCast>::from(self).unwrap_or_else(F::nan)
+            }
+            #[inline(always)]
+            fn as_floats(_slice: &[Self]) -> Option<&[F]> {
+                None
+            }
+            #[inline(always)]
+            fn class(self) -> usize {
+                usize::try_from(self).unwrap_or(usize::MAX)
+            }
+            fn label(self) -> i128 {
+                i128::try_from(self).unwrap_or(i128::MAX)
+            }
+        }
+    )*};
+}
+
+integer_targets! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }

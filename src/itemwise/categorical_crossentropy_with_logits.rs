@@ -1,0 +1,471 @@
+//! Categorical cross-entropy from logits.
+
+use ndarray::{Array, ArrayView, Dimension};
+
+use super::{ClassTargetShape, ItemwiseLoss, softmax};
+use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
+use crate::engine::reduce::Lanes;
+use crate::engine::rows::{
+    BLOCK, Block, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
+    transpose_back,
+};
+use crate::{Float, LossError, Target};
+
+/// Categorical cross-entropy from logits with its option: see [`categorical_crossentropy_with_logits`].
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::{CategoricalCrossentropyWithLogits, ItemwiseLoss};
+///
+/// let loss = CategoricalCrossentropyWithLogits::default().label_smoothing(0.3)?;
+/// let x = array![[0.0_f64, 2.0_f64.ln(), 0.0]]; // softmax: ¼, ½, ¼
+/// // Targets 0.1, 0.8, 0.1.
+/// let expected = -(0.8 * 0.5_f64.ln() + 0.2 * 0.25_f64.ln());
+/// assert!((loss.loss(&x, &[1])?[0] - expected).abs() < 1e-15);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CategoricalCrossentropyWithLogits<F> {
+    smoothing: F,
+}
+
+impl<F: Float> CategoricalCrossentropyWithLogits<F> {
+    /// Moves the targets towards the uniform distribution over the K classes: (1 − ε)·t + ε/K.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParameter`](LossError::InvalidParameter) unless ε is in [0, 1].
+    pub fn label_smoothing(self, epsilon: F) -> Result<Self, LossError> {
+        check_smoothing(epsilon)?;
+        Ok(Self { smoothing: epsilon })
+    }
+
+    fn smoothed(self, classes: usize) -> Smoothed<F> {
+        Smoothed {
+            epsilon: self.smoothing,
+            keep: F::one() - self.smoothing,
+            uniform: self.smoothing / F::narrow(classes as f64),
+        }
+    }
+}
+
+impl<F: Float> Default for CategoricalCrossentropyWithLogits<F> {
+    /// No smoothing.
+    fn default() -> Self {
+        Self {
+            smoothing: F::zero(),
+        }
+    }
+}
+
+/// (1 − ε)·t + ε/K
+#[derive(Clone, Copy)]
+struct Smoothed<F> {
+    epsilon: F,
+    keep: F,
+    uniform: F,
+}
+
+impl<F: Float> Smoothed<F> {
+    #[inline(always)]
+    fn target(self, target: F) -> F {
+        target.mul_add(self.keep, self.uniform)
+    }
+
+    /// The sum of the smoothed targets, from that of the targets.
+    #[inline(always)]
+    fn total(self, total: F) -> F {
+        // (1 − ε) + ε is 1
+        let smoothed = total.mul_add(self.keep, self.epsilon);
+        if total == F::one() { total } else { smoothed }
+    }
+}
+
+/// t·(m − x), 0 where t is 0.
+#[inline(always)]
+fn distance<F: Float>(maximum: F, logit: F, target: F) -> F {
+    let distance = target * (maximum - logit);
+    if target == F::zero() {
+        F::zero()
+    } else {
+        distance
+    }
+}
+
+impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
+    const MIN_CLASSES: usize = 1;
+    const DENSE: Dense = Dense::Distribution;
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        0.8
+    }
+
+    #[inline(always)]
+    fn group(self, mut group: Group<'_, F>) {
+        let smooth = self.smoothing != F::zero();
+        let wide = match group.targets {
+            GroupTargets::Labels(labels) if !smooth => group_of_labels(&mut group, labels),
+            _ => self.group_of_rows(&mut group),
+        };
+        for (r, _) in wide.iter().enumerate().filter(|&(_, &wide)| wide) {
+            self.single(&mut group, r);
+        }
+    }
+
+    #[inline(always)]
+    fn row(self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+        match target {
+            RowTarget::Label(label) if self.smoothing == F::zero() => {
+                row_of_label(row, label, coefficient)
+            }
+            RowTarget::Label(label) => {
+                let smoothed = self.smoothed(row.classes());
+                let fill = |start: usize, block: &mut Block<F>| {
+                    block.fill(smoothed.uniform);
+                    let offset = label.checked_sub(start);
+                    if let Some(own) = offset.and_then(|offset| block.get_mut(offset)) {
+                        *own = smoothed.target(F::one());
+                    }
+                };
+                row_of_targets(row, fill, Some(F::one()), coefficient)
+            }
+            RowTarget::Dense(targets) if self.smoothing == F::zero() => {
+                row_of_targets(row, targets, None, coefficient)
+            }
+            RowTarget::Dense(targets) => {
+                let smoothed = self.smoothed(row.classes());
+                // The total is that of the targets as given, smoothed at the end.
+                let mut lanes = Lanes::ZERO;
+                let mut block = [F::zero(); BLOCK];
+                for start in row.starts() {
+                    targets(start, &mut block);
+                    F::accumulate(&mut lanes, &block);
+                }
+                let total = smoothed.total(F::narrow(lanes.total().value()));
+                let fill = |start: usize, block: &mut Block<F>| {
+                    targets(start, block);
+                    for t in block {
+                        *t = smoothed.target(*t);
+                    }
+                };
+                row_of_targets(row, fill, Some(total), coefficient)
+            }
+        }
+    }
+}
+
+impl<F: Float> CategoricalCrossentropyWithLogits<F> {
+    /// Distributions, or what smoothing makes of labels.
+    #[inline(always)]
+    fn group_of_rows(self, group: &mut Group<'_, F>) -> [bool; ROWS] {
+        let (zero, one) = (F::zero(), F::one());
+        let smoothed = self.smoothed(group.classes);
+        let smooth = self.smoothing != zero;
+        let panel = &mut group.panel[..group.classes];
+        let targets = &mut group.target_panel[..group.classes];
+        transpose(group.scores, panel);
+        match group.targets {
+            GroupTargets::Dense(rows) => transpose(rows, targets),
+            GroupTargets::Labels(labels) => {
+                for (class, lanes) in targets.iter_mut().enumerate() {
+                    for i in 0..ROWS {
+                        lanes[i] = if labels[i] == class { one } else { zero };
+                    }
+                }
+            }
+        }
+        let (mut total, mut total_rest) = ([0.0; ROWS], [0.0; ROWS]);
+        for lanes in targets.iter_mut() {
+            for i in 0..ROWS {
+                F::add_to(&mut total[i], &mut total_rest[i], lanes[i]);
+                if smooth {
+                    lanes[i] = smoothed.target(lanes[i]);
+                }
+            }
+        }
+        // Distances need the logits themselves: the maximum first.
+        let mut maximum = [F::neg_infinity(); ROWS];
+        for scores in panel.iter() {
+            for i in 0..ROWS {
+                maximum[i] = if scores[i] > maximum[i] {
+                    scores[i]
+                } else {
+                    maximum[i]
+                };
+            }
+        }
+        let (mut distances, mut distance_rests) = ([0.0; ROWS], [0.0; ROWS]);
+        for (scores, lanes) in panel.iter().zip(targets.iter()) {
+            for i in 0..ROWS {
+                let part = distance(maximum[i], scores[i], lanes[i]);
+                F::add_to(&mut distances[i], &mut distance_rests[i], part);
+            }
+        }
+        let summary = softmax::group(panel);
+        let mut totals = [zero; ROWS];
+        for i in 0..ROWS {
+            let sum = total[i] + total_rest[i];
+            let sum = F::narrow(if total[i].is_finite() { sum } else { total[i] });
+            totals[i] = if smooth { smoothed.total(sum) } else { sum };
+            let settled = distances[i] + distance_rests[i];
+            let settled = if distances[i].is_finite() {
+                settled
+            } else {
+                distances[i]
+            };
+            group.losses[i] = F::narrow(settled) + totals[i] * summary.rows[i].log;
+        }
+        if let Some(gradient) = group.gradient.as_deref_mut() {
+            for (class, (out, lanes)) in panel.iter_mut().zip(targets.iter()).enumerate() {
+                let class = F::narrow(class as f64);
+                for i in 0..ROWS {
+                    let is_maximal = summary.maximal[i] == class;
+                    let row = &summary.rows[i];
+                    let g = row.derivative(out[i], lanes[i], totals[i], is_maximal);
+                    out[i] = g * group.coefficients[i];
+                }
+            }
+            transpose_back(panel, gradient);
+        }
+        summary.wide
+    }
+
+    /// One row of the group, alone.
+    #[cold]
+    fn single(self, group: &mut Group<'_, F>, r: usize) {
+        let span = r * group.classes..(r + 1) * group.classes;
+        let Some(scores) = group.scores.get(span.clone()) else {
+            return;
+        };
+        let gradient = group.gradient.as_deref_mut();
+        let row = Row::of_slices(scores, gradient.and_then(|rows| rows.get_mut(span.clone())));
+        let coefficient = group.coefficients[r];
+        group.losses[r] = match group.targets {
+            GroupTargets::Labels(labels) => self.row(row, RowTarget::Label(labels[r]), coefficient),
+            GroupTargets::Dense(rows) => {
+                let row_of_targets = rows.get(span).unwrap_or_default();
+                let fill = |start: usize, block: &mut Block<F>| {
+                    block.fill(F::zero());
+                    let rest = row_of_targets.get(start..).unwrap_or_default();
+                    for (to, &t) in block.iter_mut().zip(rest) {
+                        *to = t;
+                    }
+                };
+                self.row(row, RowTarget::Dense(&fill), coefficient)
+            }
+        };
+    }
+}
+
+/// Labels without smoothing.
+#[inline(always)]
+fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -> [bool; ROWS] {
+    let zero = F::zero();
+    let panel = &mut group.panel[..group.classes];
+    transpose(group.scores, panel);
+    let mut logits = [zero; ROWS];
+    let rows = group.scores.chunks_exact(group.classes.max(1));
+    for ((logit, row), &label) in logits.iter_mut().zip(rows).zip(labels) {
+        *logit = row.get(label).copied().unwrap_or_else(F::nan);
+    }
+    let summary = softmax::group(panel);
+    for i in 0..ROWS {
+        let row = &summary.rows[i];
+        group.losses[i] = (row.maximum - logits[i]) + row.log;
+    }
+    if let Some(gradient) = group.gradient.as_deref_mut() {
+        let own = labels.map(|label| F::narrow(label as f64));
+        for (class, out) in panel.iter_mut().enumerate() {
+            let class = F::narrow(class as f64);
+            for i in 0..ROWS {
+                let row = &summary.rows[i];
+                let at_label = row.derivative_at_label(out[i], summary.maximal[i] == class);
+                let elsewhere = out[i] * row.inverse;
+                let g = if own[i] == class { at_label } else { elsewhere };
+                out[i] = g * group.coefficients[i];
+            }
+        }
+        transpose_back(panel, gradient);
+    }
+    summary.wide
+}
+
+/// A long row and a label, without smoothing.
+#[inline(always)]
+fn row_of_label<F: Float>(mut row: Row<'_, F>, label: usize, coefficient: F) -> F {
+    let logit = row.score(label);
+    let Some(known) = softmax::row(&mut row, |_, _, _| {}) else {
+        row.fill(F::nan());
+        return F::nan();
+    };
+    let summary = known.summary;
+    if row.wants_gradient() {
+        let mut buffer = [F::zero(); BLOCK];
+        let mut derivatives = [F::zero(); BLOCK];
+        for start in row.starts() {
+            let terms = row.gradient(start, F::zero(), &mut buffer);
+            for i in 0..BLOCK {
+                derivatives[i] = (terms[i] * summary.inverse) * coefficient;
+            }
+            row.write(start, &derivatives);
+        }
+        row.set(
+            known.maximal,
+            (known.maximal_term * summary.inverse) * coefficient,
+        );
+        let at_label = summary.derivative_at_label(known.term(logit), label == known.maximal);
+        row.set(label, at_label * coefficient);
+    }
+    (summary.maximum - logit) + summary.log
+}
+
+/// A long row and targets that `fill` gives block by block, zeros (or anything) behind the end; `total` is their sum,
+/// where it is known.
+#[inline(always)]
+fn row_of_targets<F: Float>(
+    mut row: Row<'_, F>,
+    fill: impl Fn(usize, &mut Block<F>),
+    total: Option<F>,
+    coefficient: F,
+) -> F {
+    let zero = F::zero();
+    let classes = row.classes();
+    let mut targets = [zero; BLOCK];
+    let mut parts = [zero; BLOCK];
+    let (mut distances, mut totals) = (Lanes::ZERO, Lanes::ZERO);
+    let known = softmax::row(&mut row, |start, maximum, logits| {
+        fill(start, &mut targets);
+        if let Some(behind) = targets.get_mut(classes - start..) {
+            behind.fill(zero);
+        }
+        for i in 0..BLOCK {
+            parts[i] = distance(maximum, logits[i], targets[i]);
+        }
+        F::accumulate(&mut distances, &parts);
+        F::accumulate(&mut totals, &targets);
+    });
+    let Some(known) = known else {
+        row.fill(F::nan());
+        return F::nan();
+    };
+    let summary = known.summary;
+    let total = total.unwrap_or_else(|| F::narrow(totals.total().value()));
+    if row.wants_gradient() {
+        let mut buffer = [zero; BLOCK];
+        let mut derivatives = [zero; BLOCK];
+        for start in row.starts() {
+            let terms = row.gradient(start, zero, &mut buffer);
+            fill(start, &mut targets);
+            for i in 0..BLOCK {
+                let g = summary.derivative(terms[i], targets[i], total, false);
+                derivatives[i] = g * coefficient;
+            }
+            if let Some(offset) = offset_in_block(known.maximal, start) {
+                let g = summary.derivative(known.maximal_term, targets[offset], total, true);
+                derivatives[offset] = g * coefficient;
+            }
+            row.write(start, &derivatives);
+        }
+    }
+    F::narrow(distances.total().value()) + total * summary.log
+}
+
+use super::multiclass_hinge_loss::offset_in_block;
+
+impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropyWithLogits<F> {}
+
+/// Categorical cross-entropy of p = softmax(x), from the logits x: what classifiers and language models are trained
+/// with.
+///
+/// ```text
+/// loss = −Σⱼ tⱼ ln pⱼ          (−ln p_t for a label t),          pⱼ = e^xⱼ / Σₖ e^xₖ
+/// ```
+///
+/// Loss and gradient keep their full relative accuracy at the confident end, where p_t rounds to 1. The option
+/// [`CategoricalCrossentropyWithLogits::label_smoothing`] ε makes the targets (1 − ε)·t + ε/K.
+///
+/// # Domain
+///
+/// All logits; −∞ masks a class, which then adds nothing unless it is aimed at. Targets are labels, distributions or
+/// counts, which are not checked for sign or sum.
+///
+/// # Shapes
+///
+/// Predictions (…, K), with the classes along the last axis. Targets: integer labels (…), or (…, K). The result has
+/// the shape (…).
+///
+/// # Errors
+///
+/// [`ShapeMismatch`](LossError::ShapeMismatch); [`LabelOutOfRange`](LossError::LabelOutOfRange);
+/// [`TooFewClasses`](LossError::TooFewClasses) for none; [`TooLarge`](LossError::TooLarge).
+///
+/// # Gradient
+///
+/// [`categorical_crossentropy_with_logits_gradient`]: `(Σt)·pⱼ − tⱼ`; at a label minus the sum of the other pⱼ.
+///
+/// # Limits
+///
+/// Of a label with logit x, beside one other class with logit y:
+///
+/// | x | y | loss | gradient at x |
+/// |---|---|---|---|
+/// | 0 | 0 | 0.6931471805599453 | -0.5 |
+/// | 0 | -∞ | 0 | 0 |
+/// | -∞ | 0 | ∞ | -1 |
+/// | 0 | 1000 | 1000 | -1 |
+/// | 1e30 | 1e30 | 0.6931471805599453 | -0.5 |
+/// | -∞ | -∞ | NaN | NaN |
+/// | ∞ | 0 | NaN | NaN |
+/// | 0 | ∞ | NaN | NaN |
+/// | NaN | 0 | NaN | NaN |
+/// | 0 | NaN | NaN | NaN |
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::{categorical_crossentropy_with_logits, categorical_crossentropy_with_logits_gradient};
+///
+/// let x = array![[0.0_f64, 3.0_f64.ln()]]; // softmax: ¼, ¾
+/// let loss = categorical_crossentropy_with_logits(&x, &[0])?;
+/// assert!((loss[0] - -0.25_f64.ln()).abs() < 1e-15);
+/// let gradient = categorical_crossentropy_with_logits_gradient(&x, &[0])?;
+/// assert!((gradient[[0, 0]] - (0.25 - 1.0)).abs() < 1e-15);
+/// assert!((gradient[[0, 1]] - 0.75).abs() < 1e-15);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+///
+/// # Source
+///
+/// `torch.nn.functional.cross_entropy`; the form that never rounds x − max x is this crate's.
+pub fn categorical_crossentropy_with_logits<'p, 't, F, T, D, E>(
+    predictions: impl Into<ArrayView<'p, F, D>>,
+    targets: impl Into<ArrayView<'t, T, E>>,
+) -> Result<Array<F, D::Smaller>, LossError>
+where
+    F: Float,
+    T: Target<F, Kind: ClassTargetShape<D, E>>,
+    D: Dimension,
+    E: Dimension,
+{
+    CategoricalCrossentropyWithLogits::default().loss(predictions, targets)
+}
+
+/// The gradient of [`categorical_crossentropy_with_logits`] with respect to the logits: `(Σt)·softmax(x)ⱼ − tⱼ`.
+///
+/// # Errors
+///
+/// As [`categorical_crossentropy_with_logits`].
+pub fn categorical_crossentropy_with_logits_gradient<'p, 't, F, T, D, E>(
+    predictions: impl Into<ArrayView<'p, F, D>>,
+    targets: impl Into<ArrayView<'t, T, E>>,
+) -> Result<Array<F, D>, LossError>
+where
+    F: Float,
+    T: Target<F, Kind: ClassTargetShape<D, E>>,
+    D: Dimension,
+    E: Dimension,
+{
+    CategoricalCrossentropyWithLogits::default().gradient(predictions, targets)
+}

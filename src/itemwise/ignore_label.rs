@@ -1,0 +1,59 @@
+//! Items that are left out.
+
+use super::ItemwiseLoss;
+use crate::engine::rows::{Dense, Group, Row, RowKernel, RowTarget};
+use crate::{CategoricalCrossentropyWithLogits, Float, LossError};
+
+/// An item-wise loss without the items of one label: see [`ItemwiseLoss::ignore_label`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct IgnoreLabel<L> {
+    loss: L,
+    label: i128,
+}
+
+impl<L> IgnoreLabel<L> {
+    pub(crate) fn new(loss: L, label: i128) -> Self {
+        Self { loss, label }
+    }
+}
+
+impl<F: Float> IgnoreLabel<CategoricalCrossentropyWithLogits<F>> {
+    /// See [`CategoricalCrossentropyWithLogits::label_smoothing`]: options go in any order.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidParameter`](LossError::InvalidParameter) unless ε is in [0, 1].
+    pub fn label_smoothing(self, epsilon: F) -> Result<Self, LossError> {
+        Ok(Self {
+            loss: self.loss.label_smoothing(epsilon)?,
+            ..self
+        })
+    }
+}
+
+impl<F: Float, L: RowKernel<F>> RowKernel<F> for IgnoreLabel<L> {
+    const MIN_CLASSES: usize = L::MIN_CLASSES;
+    const DENSE: Dense = L::DENSE;
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        self.loss.cost()
+    }
+
+    #[inline(always)]
+    fn ignores(self, label: i128) -> bool {
+        label == self.label || self.loss.ignores(label)
+    }
+
+    #[inline(always)]
+    fn group(self, group: Group<'_, F>) {
+        self.loss.group(group);
+    }
+
+    #[inline(always)]
+    fn row(self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+        self.loss.row(row, target, coefficient)
+    }
+}
+
+impl<F: Float, L: ItemwiseLoss<F>> ItemwiseLoss<F> for IgnoreLabel<L> {}

@@ -1,0 +1,233 @@
+//! The terms of a softmax, for the loss and for the activations that rest on it.
+//!
+//! A row of logits x with its maximum m at class j gives terms eₓ = e^(x − m'), with m' = ln 2 · round(m·log₂ e), times
+//! a fixed power of two: x − m, which would round, is never formed (see [`exp_scaled`]). The sum of all terms but that
+//! of the maximum is kept apart, since it is what a confident row depends on:
+//!
+//! ```text
+//! ln Σ e^x − m = log1p(others / e_m)          softmax(x)ⱼ − 1 = −(sum of the others) / Σ
+//! ```
+
+use crate::Float;
+use crate::engine::reduce::Lanes;
+use crate::engine::rows::{BLOCK, ROWS, Row};
+use crate::itemwise::multiclass_hinge_loss::{largest, offset_in_block};
+use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
+
+/// What is known of a row once all its terms are.
+#[derive(Clone, Copy)]
+pub(crate) struct Summary<F> {
+    /// The largest logit.
+    pub(crate) maximum: F,
+    /// The sum of the terms but one of the largest.
+    pub(crate) others: F,
+    /// The sum of all.
+    pub(crate) sum: F,
+    pub(crate) inverse: F,
+    /// ln Σ e^(x − m)
+    pub(crate) log: F,
+}
+
+impl<F: Float> Summary<F> {
+    #[inline(always)]
+    fn new(maximum: F, others: f64, maximal_term: F) -> Self {
+        let sum = others + maximal_term.widen();
+        // No finite maximum: all −∞, or one +∞.
+        let sum = if maximum.is_finite() { sum } else { f64::NAN };
+        Self {
+            maximum,
+            others: F::narrow(others),
+            sum: F::narrow(sum),
+            inverse: F::narrow(1.0 / sum),
+            log: if maximum.is_finite() {
+                ln_1p(F::narrow(others / maximal_term.widen()))
+            } else {
+                F::nan()
+            },
+        }
+    }
+
+    /// The sum of all terms but this one, of which `is_maximal` says whether it is that of the maximum.
+    #[inline(always)]
+    pub(crate) fn others_of(&self, term: F, is_maximal: bool) -> F {
+        let rest = self.sum - term;
+        if is_maximal { self.others } else { rest }
+    }
+
+    /// −softmax(x) of the others: ∂(−ln softmax(x)ⱼ)/∂xⱼ.
+    #[inline(always)]
+    pub(crate) fn derivative_at_label(&self, term: F, is_maximal: bool) -> F {
+        (F::zero() - self.others_of(term, is_maximal)) / self.sum
+    }
+
+    /// ∂/∂xⱼ of −Σ t ln softmax(x), for the total T of the targets: T·softmax(x)ⱼ − tⱼ.
+    #[inline(always)]
+    pub(crate) fn derivative(&self, term: F, target: F, total: F, is_maximal: bool) -> F {
+        let absent = (total * term) * self.inverse;
+        let present =
+            ((total - target) * term - target * self.others_of(term, is_maximal)) / self.sum;
+        if target == F::zero() { absent } else { present }
+    }
+}
+
+/// A group of short rows: one summary and one maximal class a row, and the terms in place of the scores.
+pub(crate) struct GroupSummary<F> {
+    pub(crate) rows: [Summary<F>; ROWS],
+    /// The first class with the largest logit.
+    pub(crate) maximal: [F; ROWS],
+    /// Whether the row has to go through [`row`], alone.
+    pub(crate) wide: [bool; ROWS],
+}
+
+/// Turns the scores into terms.
+#[inline(always)]
+pub(crate) fn group<F: Float>(panel: &mut [[F; ROWS]]) -> GroupSummary<F> {
+    let (zero, one) = (F::zero(), F::one());
+    let mut maximum = [F::neg_infinity(); ROWS];
+    let mut maximal = [zero; ROWS];
+    for (class, scores) in panel.iter().enumerate() {
+        let class = F::narrow(class as f64);
+        for i in 0..ROWS {
+            let greater = scores[i] > maximum[i];
+            maximum[i] = if greater { scores[i] } else { maximum[i] };
+            maximal[i] = if greater { class } else { maximal[i] };
+        }
+    }
+    let mut wide = [false; ROWS];
+    let mut offsets = [exponent_offset(zero); ROWS];
+    let mut floors = [zero; ROWS];
+    for i in 0..ROWS {
+        let fits = maximum[i].abs() < F::SCALED_LIMIT;
+        wide[i] = maximum[i].is_finite() && !fits;
+        offsets[i] = exponent_offset(if fits { maximum[i] } else { zero });
+        floors[i] = maximum[i] - F::SCALED_FLOOR;
+    }
+    let mut others = [0.0; ROWS];
+    let mut rests = [0.0; ROWS];
+    let mut maximal_term = [one; ROWS];
+    for (class, scores) in panel.iter_mut().enumerate() {
+        let class = F::narrow(class as f64);
+        for i in 0..ROWS {
+            let term = exp_scaled(scores[i], floors[i], offsets[i]);
+            let is_maximal = maximal[i] == class;
+            scores[i] = term;
+            maximal_term[i] = if is_maximal { term } else { maximal_term[i] };
+            let other = if is_maximal { zero } else { term };
+            F::add_to(&mut others[i], &mut rests[i], other);
+        }
+    }
+    let mut rows = [Summary::new(zero, 0.0, one); ROWS];
+    for i in 0..ROWS {
+        rows[i] = Summary::new(maximum[i], others[i] + rests[i], maximal_term[i]);
+    }
+    GroupSummary {
+        rows,
+        maximal,
+        wide,
+    }
+}
+
+/// What is known of one row once its terms are written to its gradient.
+pub(crate) struct RowSummary<F: Float> {
+    pub(crate) summary: Summary<F>,
+    /// The first class with the largest logit.
+    pub(crate) maximal: usize,
+    pub(crate) maximal_term: F,
+    scale: Scale<F>,
+}
+
+/// How the terms of a row are computed.
+#[derive(Clone, Copy)]
+enum Scale<F: Float> {
+    Narrow {
+        floor: F,
+        offset: <F as Elementary>::Exponent,
+    },
+    Wide {
+        maximum: F,
+    },
+}
+
+impl<F: Float> RowSummary<F> {
+    /// The term of a logit of this row.
+    #[inline(always)]
+    pub(crate) fn term(&self, logit: F) -> F {
+        self.scale.term(logit)
+    }
+}
+
+impl<F: Float> Scale<F> {
+    #[inline(always)]
+    fn term(self, logit: F) -> F {
+        match self {
+            Self::Narrow { floor, offset } => exp_scaled(logit, floor, offset),
+            Self::Wide { maximum } => exp_difference(logit, maximum),
+        }
+    }
+}
+
+/// Sums up a row; if it wants a gradient, its terms are written there, 0 for that of the maximum.
+///
+/// `None` for a row without a finite maximum. `visit` sees every block of logits, and where it starts.
+#[inline(always)]
+pub(crate) fn row<F: Float>(
+    row: &mut Row<'_, F>,
+    mut visit: impl FnMut(usize, F, &[F; BLOCK]),
+) -> Option<RowSummary<F>> {
+    let (zero, lowest) = (F::zero(), F::neg_infinity());
+    let mut buffer = [zero; BLOCK];
+    let mut maximum = lowest;
+    let mut maximal_start = 0;
+    for start in row.starts() {
+        let (largest, _) = largest(row.scores(start, lowest, &mut buffer));
+        if largest > maximum {
+            (maximum, maximal_start) = (largest, start);
+        }
+    }
+    if !maximum.is_finite() {
+        return None;
+    }
+    let maximal = {
+        let scores = row.scores(maximal_start, lowest, &mut buffer);
+        let offset = scores.iter().position(|&x| x == maximum).unwrap_or(0);
+        maximal_start + offset
+    };
+    let scale = if maximum.abs() < F::SCALED_LIMIT {
+        Scale::Narrow {
+            floor: maximum - F::SCALED_FLOOR,
+            offset: exponent_offset(maximum),
+        }
+    } else {
+        Scale::Wide { maximum }
+    };
+    let mut lanes = Lanes::ZERO;
+    let mut terms = [zero; BLOCK];
+    for start in row.starts() {
+        let scores = row.scores(start, lowest, &mut buffer);
+        visit(start, maximum, scores);
+        match scale {
+            Scale::Narrow { floor, offset } => {
+                for i in 0..BLOCK {
+                    terms[i] = exp_scaled(scores[i], floor, offset);
+                }
+            }
+            Scale::Wide { maximum } => {
+                for i in 0..BLOCK {
+                    terms[i] = exp_difference(scores[i], maximum);
+                }
+            }
+        }
+        if let Some(offset) = offset_in_block(maximal, start) {
+            terms[offset] = zero;
+        }
+        F::accumulate(&mut lanes, &terms);
+        row.write(start, &terms);
+    }
+    let maximal_term = scale.term(maximum);
+    Some(RowSummary {
+        summary: Summary::new(maximum, lanes.total().value(), maximal_term),
+        maximal,
+        maximal_term,
+        scale,
+    })
+}
