@@ -49,16 +49,12 @@ pub enum Aggregate<'w, F> {
     /// Σl
     Sum,
     /// See [`weighted_mean`](Self::weighted_mean).
-    #[non_exhaustive]
     WeightedMean(ArrayBase<ViewRepr<&'w F>, IxDyn, F>),
     /// See [`weighted_sum`](Self::weighted_sum).
-    #[non_exhaustive]
     WeightedSum(ArrayBase<ViewRepr<&'w F>, IxDyn, F>),
     /// See [`normalized_sum`](Self::normalized_sum).
-    #[non_exhaustive]
     NormalizedSum(ArrayBase<ViewRepr<&'w F>, IxDyn, F>),
     /// See [`masked_mean`](Self::masked_mean).
-    #[non_exhaustive]
     MaskedMean(ArrayBase<ViewRepr<&'w bool>, IxDyn, bool>),
 }
 

@@ -20,7 +20,6 @@ use crate::BinaryLabels;
 #[derive(Debug, Clone, PartialEq)]
 pub enum LossError {
     /// The targets do not fit the predictions.
-    #[non_exhaustive]
     ShapeMismatch {
         /// Shape of the predictions.
         predictions: Vec<usize>,
@@ -28,7 +27,6 @@ pub enum LossError {
         targets: Vec<usize>,
     },
     /// An output buffer does not have the shape of the result.
-    #[non_exhaustive]
     OutputShapeMismatch {
         /// Shape of the result.
         expected: Vec<usize>,
@@ -36,7 +34,6 @@ pub enum LossError {
         output: Vec<usize>,
     },
     /// Weights or a mask do not broadcast to the loss.
-    #[non_exhaustive]
     WeightsShapeMismatch {
         /// Shape of the loss.
         loss: Vec<usize>,
@@ -44,7 +41,6 @@ pub enum LossError {
         weights: Vec<usize>,
     },
     /// A label names no class.
-    #[non_exhaustive]
     LabelOutOfRange {
         /// Where the label stands, counted over the items (or elements) in row-major order.
         index: usize,
@@ -56,13 +52,11 @@ pub enum LossError {
         pair: Option<BinaryLabels>,
     },
     /// A row of targets does not hold a single 1 among zeros.
-    #[non_exhaustive]
     NotOneHot {
         /// The item, counted in row-major order.
         index: usize,
     },
     /// The predictions have fewer classes than the loss needs.
-    #[non_exhaustive]
     TooFewClasses {
         /// The number of classes.
         classes: usize,
@@ -70,7 +64,6 @@ pub enum LossError {
         required: usize,
     },
     /// A parameter or an option of a loss has a value that it cannot have.
-    #[non_exhaustive]
     InvalidParameter {
         /// Name of the parameter.
         name: &'static str,
@@ -84,7 +77,6 @@ pub enum LossError {
     /// The weights of a normalized sum add up to exactly 0.
     ZeroTotalWeight,
     /// A result of this shape cannot be allocated.
-    #[non_exhaustive]
     TooLarge {
         /// Shape of the result.
         shape: Vec<usize>,
@@ -190,6 +182,11 @@ pub(crate) fn class_out_of_range(index: usize, label: i128, classes: usize) -> L
 }
 
 #[cold]
+pub(crate) fn not_one_hot(index: usize) -> LossError {
+    LossError::NotOneHot { index }
+}
+
+#[cold]
 pub(crate) fn not_of_pair(index: usize, label: i128, pair: BinaryLabels) -> LossError {
     LossError::LabelOutOfRange {
         index,
@@ -210,6 +207,11 @@ pub(crate) fn invalid_parameter(
         value,
         requirement,
     }
+}
+
+#[cold]
+pub(crate) fn too_few_classes(classes: usize, required: usize) -> LossError {
+    LossError::TooFewClasses { classes, required }
 }
 
 #[cold]

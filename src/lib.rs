@@ -1,16 +1,24 @@
-//! Loss functions for [ndarray](ndarray), each with its hand-written gradient.
+//! Loss functions for [ndarray], each with its hand-written gradient.
 #![forbid(unsafe_code)]
 
 mod accuracy;
+mod activation;
 mod aggregate;
 mod elementwise;
 mod engine;
 mod error;
 mod float;
+mod gradcheck;
 mod itemwise;
 pub mod math;
 
 pub use accuracy::{binary_accuracy, categorical_accuracy};
+pub use activation::{
+    log_sigmoid, log_sigmoid_into, log_sigmoid_vjp, log_sigmoid_vjp_into, log_softmax,
+    log_softmax_into, log_softmax_vjp, log_softmax_vjp_into, log_sum_exp, log_sum_exp_into,
+    log_sum_exp_vjp, log_sum_exp_vjp_into, sigmoid, sigmoid_into, sigmoid_vjp, sigmoid_vjp_into,
+    softmax, softmax_into, softmax_vjp, softmax_vjp_into,
+};
 pub use aggregate::{Aggregate, aggregate, aggregate_gradient};
 pub use elementwise::binary_crossentropy::{
     BinaryCrossentropy, binary_crossentropy, binary_crossentropy_gradient,
@@ -27,6 +35,7 @@ pub use elementwise::squared_error::{SquaredError, squared_error, squared_error_
 pub use elementwise::{ElementwiseLoss, TargetShape, align_targets};
 pub use error::LossError;
 pub use float::{Float, Target};
+pub use gradcheck::{ByElement, ByItem, Differentiable, GradientCheck, gradcheck};
 pub use itemwise::categorical_crossentropy::{
     CategoricalCrossentropy, categorical_crossentropy, categorical_crossentropy_gradient,
 };

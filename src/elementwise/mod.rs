@@ -503,7 +503,6 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
 /// assert_eq!(&p - &t, array![[-0.5], [0.25]]);
 /// # Ok::<(), ndarray_loss::LossError>(())
 /// ```
-#[allow(clippy::type_complexity)] // two views, as they come
 pub fn align_targets<'p, 't, F, T, D, E>(
     predictions: impl Into<ArrayView<'p, F, D>>,
     targets: impl Into<ArrayView<'t, T, E>>,

@@ -1,7 +1,7 @@
 //! Sums that are accurate and have the same bits however the work was spread.
 //!
 //! Values go into a fixed number of lanes by their position; lanes and, further up, chunks are joined along a fixed
-//! binary tree. Sums of `f32` run in plain `f64` lanes, those of `f64` carry a compensation (TwoSum, Knuth, *The Art
+//! binary tree. Sums of `f32` run in plain `f64` lanes, those of `f64` carry a compensation (`TwoSum`, Knuth, *The Art
 //! of Computer Programming* 2, 4.2.2; products by a fused multiply-add). Pairs are kept to the end, the quotient of a
 //! mean included (Dekker, "A floating-point technique for extending the available precision", 1971).
 

@@ -770,7 +770,7 @@ impl<F: Float, T: Target<F>, K: RowKernel<F>> Filling<'_, '_, F, T, K> {
             let row = Row {
                 classes: rows.classes,
                 scores: rows.scores.as_ref().map(|scores| {
-                    let row = scores.clone().index_axis_move(Axis(0), item);
+                    let row = (*scores).index_axis_move(Axis(0), item);
                     match row.to_slice() {
                         Some(slice) => Source::Slice(slice),
                         None => Source::Lane(row),

@@ -2,7 +2,8 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ClassTargetShape, ItemwiseLoss, softmax};
+use super::multiclass_hinge_loss::offset_in_block;
+use super::{ClassTargetShape, ItemwiseLoss, single_row, softmax};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
@@ -109,7 +110,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
             _ => self.group_of_rows(&mut group),
         };
         for (r, _) in wide.iter().enumerate().filter(|&(_, &wide)| wide) {
-            self.single(&mut group, r);
+            single_row(self, &mut group, r);
         }
     }
 
@@ -230,32 +231,6 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         }
         summary.wide
     }
-
-    /// One row of the group, alone.
-    #[cold]
-    fn single(self, group: &mut Group<'_, F>, r: usize) {
-        let span = r * group.classes..(r + 1) * group.classes;
-        let Some(scores) = group.scores.get(span.clone()) else {
-            return;
-        };
-        let gradient = group.gradient.as_deref_mut();
-        let row = Row::of_slices(scores, gradient.and_then(|rows| rows.get_mut(span.clone())));
-        let coefficient = group.coefficients[r];
-        group.losses[r] = match group.targets {
-            GroupTargets::Labels(labels) => self.row(row, RowTarget::Label(labels[r]), coefficient),
-            GroupTargets::Dense(rows) => {
-                let row_of_targets = rows.get(span).unwrap_or_default();
-                let fill = |start: usize, block: &mut Block<F>| {
-                    block.fill(F::zero());
-                    let rest = row_of_targets.get(start..).unwrap_or_default();
-                    for (to, &t) in block.iter_mut().zip(rest) {
-                        *to = t;
-                    }
-                };
-                self.row(row, RowTarget::Dense(&fill), coefficient)
-            }
-        };
-    }
 }
 
 /// Labels without smoothing.
@@ -371,8 +346,6 @@ fn row_of_targets<F: Float>(
     F::narrow(distances.total().value()) + total * summary.log
 }
 
-use super::multiclass_hinge_loss::offset_in_block;
-
 impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropyWithLogits<F> {}
 
 /// Categorical cross-entropy of p = softmax(x), from the logits x: what classifiers and language models are trained
@@ -382,7 +355,7 @@ impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropyWithLogits<F> {}
 /// loss = −Σⱼ tⱼ ln pⱼ          (−ln p_t for a label t),          pⱼ = e^xⱼ / Σₖ e^xₖ
 /// ```
 ///
-/// Loss and gradient keep their full relative accuracy at the confident end, where p_t rounds to 1. The option
+/// Loss and gradient keep their full relative accuracy at the confident end, where `p_t` rounds to 1. The option
 /// [`CategoricalCrossentropyWithLogits::label_smoothing`] ε makes the targets (1 − ε)·t + ε/K.
 ///
 /// # Domain

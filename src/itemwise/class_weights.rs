@@ -14,7 +14,7 @@ use crate::{Float, LossError, Target};
 /// wᵢ = per_class[labelᵢ]
 /// ```
 ///
-/// What PyTorch's `cross_entropy(x, y, weight=w)` computes is `normalized_sum`: its mean divides by Σ w, while
+/// What `PyTorch`'s `cross_entropy(x, y, weight=w)` computes is `normalized_sum`: its mean divides by Σ w, while
 /// `weighted_mean` divides by the number of items. To leave out the items of one label besides, see
 /// [`class_weights_ignoring`].
 ///

@@ -17,9 +17,11 @@ pub use ignore_label::IgnoreLabel;
 use crate::aggregate::Plan;
 use crate::engine::elementwise::Weights;
 use crate::engine::reduce::Pair;
-use crate::engine::rows::{self, Dense, Job, Operands, RowKernel, Targets};
+use crate::engine::rows::{
+    self, Block, Dense, Group, GroupTargets, Job, Operands, Row, RowKernel, RowTarget, Targets,
+};
 use crate::engine::shape::{allocate, check_output};
-use crate::error::{class_out_of_range, shape_mismatch};
+use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
 use crate::float::kind;
 use crate::{Aggregate, Float, LossError, Target};
 
@@ -125,7 +127,6 @@ pub trait ItemwiseLoss<F: Float>: RowKernel<F> {
     /// # Errors
     ///
     /// See [the trait](Self#errors).
-    #[allow(clippy::type_complexity)] // two arrays, as they come
     fn loss_and_gradient<'p, 't, T, D, E>(
         self,
         predictions: impl Into<ArrayView<'p, F, D>>,
@@ -347,12 +348,11 @@ dynamic_ranks! { kind::OneHot: Ix1 Ix2 Ix3 Ix4 Ix5 Ix6 }
 
 // For all ranks, so that generic code need not prove that one is smaller than the other.
 impl<D: Dimension, E: Dimension> ClassTargetShape<D, E> for kind::Labels {
-    const FITS: () = match (D::NDIM, E::NDIM) {
-        (Some(predictions), Some(targets)) => assert!(
+    const FITS: () = if let (Some(predictions), Some(targets)) = (D::NDIM, E::NDIM) {
+        assert!(
             targets == predictions || targets + 1 == predictions,
             "integer labels have one dimension less than the predictions, one-hot rows have as many"
-        ),
-        _ => (),
+        )
     };
 }
 
@@ -406,14 +406,11 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
             return Err(shape_mismatch(shape, targets.shape()));
         };
         if classes < K::MIN_CLASSES {
-            return Err(LossError::TooFewClasses {
-                classes,
-                required: K::MIN_CLASSES,
-            });
+            return Err(too_few_classes(classes, K::MIN_CLASSES));
         }
         match &targets {
             Targets::Labels(labels) => {
-                check_labels::<F, T>(labels, classes, |label| kernel.ignores(label.label()))?
+                check_labels::<F, T>(labels, classes, |label| kernel.ignores(label.label()))?;
             }
             Targets::Dense(rows) if K::DENSE == Dense::OneHot => check_one_hot::<F, T>(rows)?,
             Targets::Dense(_) | Targets::None => {}
@@ -519,6 +516,32 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
     }
 }
 
+/// Does one row of a group alone, by the kernel's way for long rows.
+#[cold]
+pub(crate) fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r: usize) {
+    let span = r * group.classes..(r + 1) * group.classes;
+    let Some(scores) = group.scores.get(span.clone()) else {
+        return;
+    };
+    let gradient = group.gradient.as_deref_mut();
+    let row = Row::of_slices(scores, gradient.and_then(|rows| rows.get_mut(span.clone())));
+    let coefficient = group.coefficients[r];
+    group.losses[r] = match group.targets {
+        GroupTargets::Labels(labels) => kernel.row(row, RowTarget::Label(labels[r]), coefficient),
+        GroupTargets::Dense(rows) => {
+            let targets = rows.get(span).unwrap_or_default();
+            let fill = |start: usize, block: &mut Block<F>| {
+                block.fill(F::zero());
+                let rest = targets.get(start..).unwrap_or_default();
+                for (to, &t) in block.iter_mut().zip(rest) {
+                    *to = t;
+                }
+            };
+            kernel.row(row, RowTarget::Dense(&fill), coefficient)
+        }
+    };
+}
+
 /// Refuses labels that name no class and are not left out.
 pub(crate) fn check_labels<F: Float, T: Target<F>>(
     labels: &ArrayViewD<'_, T>,
@@ -558,7 +581,7 @@ fn check_one_hot<F: Float, T: Target<F>>(rows: &ArrayViewD<'_, T>) -> Result<(),
             others |= t != F::one() && t != F::zero();
         }
         if ones != 1 || others {
-            return Err(LossError::NotOneHot { index });
+            return Err(not_one_hot(index));
         }
     }
     Ok(())

@@ -1,0 +1,28 @@
+//! A linear model, trained by gradient descent.
+
+use ndarray::{Array1, Array2};
+
+/// inputs · weights + bias
+pub(crate) struct LinearModel {
+    weights: Array1<f64>,
+    bias: f64,
+}
+
+impl LinearModel {
+    pub(crate) fn zeros(features: usize) -> Self {
+        Self {
+            weights: Array1::zeros(features),
+            bias: 0.0,
+        }
+    }
+
+    pub(crate) fn predict(&self, inputs: &Array2<f64>) -> Array1<f64> {
+        inputs.dot(&self.weights) + self.bias
+    }
+
+    /// One step downhill, from the gradient of the objective with respect to the predictions for these inputs.
+    pub(crate) fn descend(&mut self, inputs: &Array2<f64>, gradient: &Array1<f64>, rate: f64) {
+        self.weights.scaled_add(-rate, &inputs.t().dot(gradient));
+        self.bias -= rate * gradient.sum();
+    }
+}

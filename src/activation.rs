@@ -1,0 +1,795 @@
+//! The activations that the losses from logits rest on, and their vector–Jacobian products.
+
+use ndarray::{Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Dimension};
+
+use crate::elementwise::ElementwiseLoss;
+use crate::engine::elementwise::Weights;
+use crate::engine::reduce::{Lanes, Pair};
+use crate::engine::rows::{
+    self, BLOCK, Block, Dense, Group, GroupTargets, Job, Operands, ROWS, Row, RowKernel, RowTarget,
+    Targets, transpose, transpose_back,
+};
+use crate::engine::shape::{allocate, check_output, is_column_major};
+use crate::error::{shape_mismatch, too_few_classes};
+use crate::itemwise::multiclass_hinge_loss::offset_in_block;
+use crate::itemwise::softmax::{self, Summary};
+use crate::itemwise::{items_dim, single_row};
+use crate::math::{exp_nonpositive, ln_1p};
+use crate::{Float, LossError};
+
+/// A function of a row of logits: its "gradient" is the result, its "targets" the cotangent.
+#[derive(Debug, Clone, Copy)]
+enum Activation {
+    Softmax,
+    LogSoftmax,
+    LogSumExp,
+    SoftmaxVjp,
+    LogSoftmaxVjp,
+}
+
+/// What an element of the result needs to know of its row.
+#[derive(Clone, Copy)]
+struct Known<F> {
+    summary: Summary<F>,
+    /// Σ softmax(x)·g, or Σ g.
+    dot: F,
+}
+
+impl Activation {
+    /// One element of the result.
+    #[inline(always)]
+    fn element<F: Float>(self, known: &Known<F>, logit: F, term: F, cotangent: F) -> F {
+        let probability = term * known.summary.inverse;
+        match self {
+            Self::Softmax | Self::LogSumExp => probability,
+            Self::LogSoftmax => (logit - known.summary.maximum) - known.summary.log,
+            Self::SoftmaxVjp => probability * (cotangent - known.dot),
+            Self::LogSoftmaxVjp => (-probability).mul_add(known.dot, cotangent),
+        }
+    }
+
+    /// What is added up over a row.
+    #[inline(always)]
+    fn part<F: Float>(self, probability: F, cotangent: F) -> F {
+        match self {
+            Self::SoftmaxVjp => probability * cotangent,
+            Self::LogSoftmaxVjp => cotangent,
+            Self::Softmax | Self::LogSoftmax | Self::LogSumExp => F::zero(),
+        }
+    }
+
+    /// ln Σ e^x, the limits included.
+    #[inline(always)]
+    fn log_sum<F: Float>(maximum: F, log: F) -> F {
+        // ±∞ alone determine it; a NaN does not get here as a maximum.
+        if maximum.is_finite() {
+            maximum + log
+        } else {
+            maximum
+        }
+    }
+}
+
+impl<F: Float> RowKernel<F> for Activation {
+    const MIN_CLASSES: usize = 1;
+    const DENSE: Dense = Dense::Distribution;
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        0.8
+    }
+
+    #[inline(always)]
+    fn group(self, mut group: Group<'_, F>) {
+        let panel = &mut group.panel[..group.classes];
+        let second = &mut group.target_panel[..group.classes];
+        transpose(group.scores, panel);
+        // The cotangents, or the logits again.
+        match group.targets {
+            GroupTargets::Dense(cotangents) => transpose(cotangents, second),
+            GroupTargets::Labels(_) => second.copy_from_slice(panel),
+        }
+        let has_nan = {
+            let mut has_nan = [false; ROWS];
+            for scores in panel.iter() {
+                for i in 0..ROWS {
+                    has_nan[i] |= scores[i].is_nan();
+                }
+            }
+            has_nan
+        };
+        let summary = softmax::group(panel);
+        let (mut dots, mut rests) = ([0.0; ROWS], [0.0; ROWS]);
+        for (terms, others) in panel.iter().zip(second.iter()) {
+            for i in 0..ROWS {
+                let probability = terms[i] * summary.rows[i].inverse;
+                let part = self.part(probability, others[i]);
+                F::add_to(&mut dots[i], &mut rests[i], part);
+            }
+        }
+        let mut known = [Known {
+            summary: summary.rows[0],
+            dot: F::zero(),
+        }; ROWS];
+        for i in 0..ROWS {
+            known[i] = Known {
+                summary: summary.rows[i],
+                dot: F::narrow(dots[i] + rests[i]),
+            };
+            let log_sum = Self::log_sum(summary.rows[i].maximum, summary.rows[i].log);
+            group.losses[i] = if has_nan[i] { F::nan() } else { log_sum };
+        }
+        if let Some(out) = group.gradient.as_deref_mut() {
+            for (terms, others) in panel.iter_mut().zip(second.iter()) {
+                for i in 0..ROWS {
+                    let value = self.element(&known[i], others[i], terms[i], others[i]);
+                    terms[i] = value * group.coefficients[i];
+                }
+            }
+            transpose_back(panel, out);
+        }
+        for (r, _) in summary.wide.iter().enumerate().filter(|&(_, &wide)| wide) {
+            single_row(self, &mut group, r);
+        }
+    }
+
+    #[inline(always)]
+    fn row(self, mut row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+        let zero = F::zero();
+        let mut has_nan = false;
+        let mut lowest = F::neg_infinity();
+        let known = softmax::row(&mut row, |_, _, logits| {
+            has_nan |= logits.iter().fold(false, |any, x| any | x.is_nan());
+        });
+        let Some(known) = known else {
+            row.fill(F::nan());
+            let mut buffer = [zero; BLOCK];
+            for start in row.starts() {
+                for &x in row.scores(start, F::neg_infinity(), &mut buffer) {
+                    lowest = if x.is_nan() || x > lowest { x } else { lowest };
+                    has_nan |= x.is_nan();
+                }
+            }
+            return if has_nan { F::nan() } else { lowest };
+        };
+        let summary = known.summary;
+        let fill = |start: usize, block: &mut Block<F>| match target {
+            RowTarget::Label(_) => {}
+            RowTarget::Dense(cotangents) => cotangents(start, block),
+        };
+        if row.wants_gradient() {
+            let mut term_buffer = [zero; BLOCK];
+            let mut logit_buffer = [zero; BLOCK];
+            let mut cotangents = [zero; BLOCK];
+            let mut values = [zero; BLOCK];
+            let mut lanes = Lanes::ZERO;
+            if matches!(self, Self::SoftmaxVjp | Self::LogSoftmaxVjp) {
+                for start in row.starts() {
+                    fill(start, &mut cotangents);
+                    let terms = row.gradient(start, zero, &mut term_buffer);
+                    for i in 0..BLOCK {
+                        values[i] = self.part(terms[i] * summary.inverse, cotangents[i]);
+                    }
+                    if let Some(offset) = offset_in_block(known.maximal, start) {
+                        let probability = known.maximal_term * summary.inverse;
+                        values[offset] = self.part(probability, cotangents[offset]);
+                    }
+                    F::accumulate(&mut lanes, &values);
+                }
+            }
+            let of_row = Known {
+                summary,
+                dot: F::narrow(lanes.total().value()),
+            };
+            for start in row.starts() {
+                fill(start, &mut cotangents);
+                let terms = row.gradient(start, zero, &mut term_buffer);
+                let logits = row.scores(start, zero, &mut logit_buffer);
+                for i in 0..BLOCK {
+                    let value = self.element(&of_row, logits[i], terms[i], cotangents[i]);
+                    values[i] = value * coefficient;
+                }
+                if let Some(offset) = offset_in_block(known.maximal, start) {
+                    let (logit, term) = (logits[offset], known.maximal_term);
+                    let value = self.element(&of_row, logit, term, cotangents[offset]);
+                    values[offset] = value * coefficient;
+                }
+                row.write(start, &values);
+            }
+        }
+        if has_nan {
+            F::nan()
+        } else {
+            Self::log_sum(summary.maximum, summary.log)
+        }
+    }
+}
+
+/// Checks that there are classes, and runs.
+fn along_classes<'a, F: Float>(
+    activation: Activation,
+    logits: ArrayViewD<'a, F>,
+    cotangent: Option<ArrayViewD<'a, F>>,
+    weights: Weights<'a, F>,
+    sums: Option<ArrayViewMutD<'a, F>>,
+    out: Option<ArrayViewMutD<'a, F>>,
+) {
+    let classes = logits.shape().last().copied().unwrap_or(0);
+    let operands = Operands {
+        scores: Some(logits),
+        targets: match cotangent {
+            None => Targets::None,
+            Some(cotangent) => Targets::Dense(cotangent),
+        },
+        weights,
+        loss: sums,
+        gradient: out,
+    };
+    let job = Job {
+        kernel: activation,
+        reduce: false,
+        scale: F::one(),
+        divisor: Pair::ONE,
+    };
+    rows::run(operands, classes, job);
+}
+
+fn check_classes<F, D: Dimension>(logits: &ArrayView<'_, F, D>) -> Result<(), LossError> {
+    const {
+        assert!(
+            !matches!(D::NDIM, Some(0)),
+            "logits have at least one dimension: the classes"
+        );
+    }
+    match logits.shape().last() {
+        Some(1..) => Ok(()),
+        _ => Err(too_few_classes(0, 1)),
+    }
+}
+
+fn check_cotangent(expected: &[usize], cotangent: &[usize]) -> Result<(), LossError> {
+    if expected == cotangent {
+        Ok(())
+    } else {
+        Err(shape_mismatch(expected, cotangent))
+    }
+}
+
+/// The softmax along the last axis.
+///
+/// ```text
+/// softmax(x)ⱼ = e^xⱼ / Σₖ e^xₖ
+/// ```
+///
+/// Nothing overflows, and every element is right to a few ULP, the tiny ones too. −∞ gives 0. A row of −∞ alone, or
+/// with a +∞ or a NaN, gives NaN throughout.
+///
+/// # Errors
+///
+/// [`TooFewClasses`](LossError::TooFewClasses) where the last axis is empty; [`TooLarge`](LossError::TooLarge).
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::softmax;
+///
+/// let p = softmax(&array![[0.0_f64, 3.0_f64.ln()]])?;
+/// assert!((p[[0, 0]] - 0.25).abs() < 1e-15 && (p[[0, 1]] - 0.75).abs() < 1e-15);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn softmax<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    let logits = logits.into();
+    check_classes(&logits)?;
+    let mut out = allocate(logits.raw_dim(), false)?;
+    softmax_into(logits, &mut out)?;
+    Ok(out)
+}
+
+/// As [`softmax`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`softmax`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn softmax_into<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    map_into(Activation::Softmax, logits.into(), out)
+}
+
+/// The logarithm of the [`softmax`] along the last axis.
+///
+/// ```text
+/// log_softmax(x)ⱼ = xⱼ − ln Σₖ e^xₖ
+/// ```
+///
+/// Right to a few ULP also where the probability rounds to 1. −∞ gives −∞. A row of −∞ alone, or with a +∞ or a NaN,
+/// gives NaN throughout.
+///
+/// # Errors
+///
+/// As [`softmax`].
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::log_softmax;
+///
+/// let log_p = log_softmax(&array![0.0_f64, 100.0])?;
+/// assert!((log_p[1] / -(-100.0_f64).exp() - 1.0).abs() < 1e-15);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn log_softmax<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    let logits = logits.into();
+    check_classes(&logits)?;
+    let mut out = allocate(logits.raw_dim(), false)?;
+    log_softmax_into(logits, &mut out)?;
+    Ok(out)
+}
+
+/// As [`log_softmax`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`log_softmax`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn log_softmax_into<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    map_into(Activation::LogSoftmax, logits.into(), out)
+}
+
+fn map_into<F: Float, D: Dimension>(
+    activation: Activation,
+    logits: ArrayView<'_, F, D>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    check_classes(&logits)?;
+    check_output(logits.shape(), out.shape())?;
+    let out = Some(out.view_mut().into_dyn());
+    along_classes(
+        activation,
+        logits.into_dyn(),
+        None,
+        Weights::None,
+        None,
+        out,
+    );
+    Ok(())
+}
+
+/// ln Σ e^x along the last axis, which the result lacks.
+///
+/// Nothing overflows. A row of −∞ gives −∞, one with a +∞ gives +∞, one with a NaN gives NaN. Where the largest logit
+/// and the rest cancel, near a result of 0, the error is a few ULP of the largest logit.
+///
+/// # Errors
+///
+/// As [`softmax`].
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::log_sum_exp;
+///
+/// let sums = log_sum_exp(&array![[1000.0_f64, 1000.0], [0.0, 3.0_f64.ln()]])?;
+/// assert_eq!(sums[0], 1000.0 + 2.0_f64.ln());
+/// assert!((sums[1] - 4.0_f64.ln()).abs() < 1e-15);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn log_sum_exp<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+) -> Result<Array<F, D::Smaller>, LossError> {
+    let logits = logits.into();
+    check_classes(&logits)?;
+    let mut out = allocate(items_dim(&logits), false)?;
+    log_sum_exp_into(logits, &mut out)?;
+    Ok(out)
+}
+
+/// As [`log_sum_exp`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`log_sum_exp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn log_sum_exp_into<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    out: &mut ArrayRef<F, D::Smaller>,
+) -> Result<(), LossError> {
+    let logits = logits.into();
+    check_classes(&logits)?;
+    check_output(items_dim(&logits).slice(), out.shape())?;
+    let out = Some(out.view_mut().into_dyn());
+    let logits = logits.into_dyn();
+    along_classes(
+        Activation::LogSumExp,
+        logits,
+        None,
+        Weights::None,
+        out,
+        None,
+    );
+    Ok(())
+}
+
+/// The vector–Jacobian product of [`softmax`]: for a cotangent g with respect to its result, the gradient with respect to x.
+///
+/// ```text
+/// ∂L/∂xⱼ = pⱼ·(gⱼ − Σₖ pₖ·gₖ),   p = softmax(x)
+/// ```
+///
+/// It takes the logits, not the probabilities, so that nothing is lost where these round.
+///
+/// # Errors
+///
+/// As [`softmax`], and [`ShapeMismatch`](LossError::ShapeMismatch) where the cotangent has another shape.
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::{categorical_crossentropy_gradient, softmax, softmax_vjp};
+///
+/// // Backwards through a softmax: the gradient of the cross-entropy is p − onehot.
+/// let x = array![[0.0_f64, 3.0_f64.ln()]];
+/// let p = softmax(&x)?;
+/// let gradient = softmax_vjp(&x, &categorical_crossentropy_gradient(&p, &[0])?)?;
+/// assert!((&gradient - &array![[-0.75, 0.75]]).iter().all(|d| d.abs() < 1e-15));
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn softmax_vjp<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    let logits = logits.into();
+    check_classes(&logits)?;
+    let mut out = allocate(logits.raw_dim(), false)?;
+    softmax_vjp_into(logits, cotangent, &mut out)?;
+    Ok(out)
+}
+
+/// As [`softmax_vjp`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`softmax_vjp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn softmax_vjp_into<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    vjp_into(Activation::SoftmaxVjp, logits.into(), cotangent.into(), out)
+}
+
+/// The vector–Jacobian product of [`log_softmax`]: for a cotangent g with respect to its result, the gradient with respect to x.
+///
+/// ```text
+/// ∂L/∂xⱼ = gⱼ − softmax(x)ⱼ·Σₖ gₖ
+/// ```
+///
+/// # Errors
+///
+/// As [`softmax_vjp`].
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::log_softmax_vjp;
+///
+/// let x = array![0.0_f64, 3.0_f64.ln()];
+/// let gradient = log_softmax_vjp(&x, &array![1.0, 0.0])?;
+/// assert!((&gradient - &array![0.75, -0.75]).iter().all(|d| d.abs() < 1e-15));
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn log_softmax_vjp<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    let logits = logits.into();
+    check_classes(&logits)?;
+    let mut out = allocate(logits.raw_dim(), false)?;
+    log_softmax_vjp_into(logits, cotangent, &mut out)?;
+    Ok(out)
+}
+
+/// As [`log_softmax_vjp`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`log_softmax_vjp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn log_softmax_vjp_into<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    let (logits, cotangent) = (logits.into(), cotangent.into());
+    vjp_into(Activation::LogSoftmaxVjp, logits, cotangent, out)
+}
+
+fn vjp_into<F: Float, D: Dimension>(
+    activation: Activation,
+    logits: ArrayView<'_, F, D>,
+    cotangent: ArrayView<'_, F, D>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    check_classes(&logits)?;
+    check_cotangent(logits.shape(), cotangent.shape())?;
+    check_output(logits.shape(), out.shape())?;
+    let (logits, cotangent) = (logits.into_dyn(), cotangent.into_dyn());
+    let out = Some(out.view_mut().into_dyn());
+    along_classes(
+        activation,
+        logits,
+        Some(cotangent),
+        Weights::None,
+        None,
+        out,
+    );
+    Ok(())
+}
+
+/// The vector–Jacobian product of [`log_sum_exp`]: for a cotangent g with respect to its result, one an item, the gradient
+/// with respect to x.
+///
+/// ```text
+/// ∂L/∂xⱼ = g·softmax(x)ⱼ
+/// ```
+///
+/// Where g is exactly 0 so is the gradient, whatever the row holds.
+///
+/// # Errors
+///
+/// As [`softmax_vjp`]; the cotangent has the shape of the result of [`log_sum_exp`].
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::log_sum_exp_vjp;
+///
+/// let gradient = log_sum_exp_vjp(&array![[0.0_f64, 0.0], [5.0, 5.0]], &array![1.0, -2.0])?;
+/// assert_eq!(gradient, array![[0.5, 0.5], [-1.0, -1.0]]);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn log_sum_exp_vjp<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D::Smaller>>,
+) -> Result<Array<F, D>, LossError> {
+    let logits = logits.into();
+    check_classes(&logits)?;
+    let mut out = allocate(logits.raw_dim(), false)?;
+    log_sum_exp_vjp_into(logits, cotangent, &mut out)?;
+    Ok(out)
+}
+
+/// As [`log_sum_exp_vjp`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`log_sum_exp_vjp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn log_sum_exp_vjp_into<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D::Smaller>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    let (logits, cotangent) = (logits.into(), cotangent.into());
+    check_classes(&logits)?;
+    check_cotangent(items_dim(&logits).slice(), cotangent.shape())?;
+    check_output(logits.shape(), out.shape())?;
+    let weights = Weights::Floats(cotangent.into_dyn());
+    let (logits, out) = (logits.into_dyn(), Some(out.view_mut().into_dyn()));
+    along_classes(Activation::Softmax, logits, None, weights, None, out);
+    Ok(())
+}
+
+/// The element-wise activations, as the engine takes them: the "target" is the cotangent.
+#[derive(Debug, Clone, Copy)]
+enum Sigmoid {
+    Plain,
+    Log,
+}
+
+impl<F: Float> ElementwiseLoss<F> for Sigmoid {
+    #[inline(always)]
+    fn value(self, logit: F, _cotangent: F) -> F {
+        let (zero, one) = (F::zero(), F::one());
+        let e = exp_nonpositive(-logit.abs());
+        let is_positive = logit > zero;
+        match self {
+            Self::Plain => (if is_positive { one } else { e }) / (one + e),
+            Self::Log => (if is_positive { zero } else { logit }) - ln_1p(e),
+        }
+    }
+
+    #[inline(always)]
+    fn derivative(self, logit: F, cotangent: F) -> F {
+        let (zero, one) = (F::zero(), F::one());
+        let e = exp_nonpositive(-logit.abs());
+        let slope = match self {
+            Self::Plain => e / ((one + e) * (one + e)),
+            Self::Log => (if logit > zero { e } else { one }) / (one + e),
+        };
+        slope * cotangent
+    }
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        1.0
+    }
+}
+
+/// The logistic sigmoid of every element.
+///
+/// ```text
+/// σ(x) = 1 / (1 + e^−x)
+/// ```
+///
+/// Right to a few ULP everywhere, the tiny results of very negative x included; σ(−∞) = 0, σ(∞) = 1, NaN stays NaN.
+///
+/// # Errors
+///
+/// [`TooLarge`](LossError::TooLarge).
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::sigmoid;
+///
+/// assert_eq!(sigmoid(&array![0.0, f64::INFINITY, f64::NEG_INFINITY])?, array![0.5, 1.0, 0.0]);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn sigmoid<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    elementwise(Sigmoid::Plain, logits.into())
+}
+
+/// As [`sigmoid`], into the caller's buffer.
+///
+/// # Errors
+///
+/// [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn sigmoid_into<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    elementwise_into(Sigmoid::Plain, logits.into(), out)
+}
+
+/// The logarithm of the [`sigmoid`] of every element.
+///
+/// ```text
+/// ln σ(x) = −ln(1 + e^−x)
+/// ```
+///
+/// Right to a few ULP everywhere, also where σ(x) rounds to 1; −∞ at −∞, 0 at ∞, NaN stays NaN.
+///
+/// # Errors
+///
+/// [`TooLarge`](LossError::TooLarge).
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::log_sigmoid;
+///
+/// let logs = log_sigmoid(&array![0.0_f64, -1000.0, 100.0])?;
+/// assert_eq!((logs[0], logs[1]), (-2.0_f64.ln(), -1000.0));
+/// assert!((logs[2] / -(-100.0_f64).exp() - 1.0).abs() < 1e-15); // where σ(x) is 1
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn log_sigmoid<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    elementwise(Sigmoid::Log, logits.into())
+}
+
+/// As [`log_sigmoid`], into the caller's buffer.
+///
+/// # Errors
+///
+/// [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn log_sigmoid_into<'x, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    elementwise_into(Sigmoid::Log, logits.into(), out)
+}
+
+/// The vector–Jacobian product of [`sigmoid`]: `g·σ(x)·σ(−x)`, from the logits.
+///
+/// # Errors
+///
+/// [`ShapeMismatch`](LossError::ShapeMismatch); [`TooLarge`](LossError::TooLarge).
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::sigmoid_vjp;
+///
+/// assert_eq!(sigmoid_vjp(&array![0.0], &array![2.0])?, array![0.5]);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    Sigmoid::Plain.gradient(logits, cotangent)
+}
+
+/// As [`sigmoid_vjp`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`sigmoid_vjp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    Sigmoid::Plain.gradient_into(logits, cotangent, out)
+}
+
+/// The vector–Jacobian product of [`log_sigmoid`]: `g·σ(−x)`, from the logits.
+///
+/// # Errors
+///
+/// As [`sigmoid_vjp`].
+///
+/// # Examples
+///
+/// ```
+/// use ndarray::array;
+/// use ndarray_loss::log_sigmoid_vjp;
+///
+/// assert_eq!(log_sigmoid_vjp(&array![0.0], &array![2.0])?, array![1.0]);
+/// # Ok::<(), ndarray_loss::LossError>(())
+/// ```
+pub fn log_sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+) -> Result<Array<F, D>, LossError> {
+    Sigmoid::Log.gradient(logits, cotangent)
+}
+
+/// As [`log_sigmoid_vjp`], into the caller's buffer.
+///
+/// # Errors
+///
+/// As [`log_sigmoid_vjp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
+pub fn log_sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
+    logits: impl Into<ArrayView<'x, F, D>>,
+    cotangent: impl Into<ArrayView<'g, F, D>>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    Sigmoid::Log.gradient_into(logits, cotangent, out)
+}
+
+// The values need no second argument: the logits serve as one, and are not read for it.
+fn elementwise<F: Float, D: Dimension>(
+    activation: Sigmoid,
+    logits: ArrayView<'_, F, D>,
+) -> Result<Array<F, D>, LossError> {
+    let mut out = allocate(logits.raw_dim(), is_column_major(&logits))?;
+    elementwise_into(activation, logits, &mut out)?;
+    Ok(out)
+}
+
+fn elementwise_into<F: Float, D: Dimension>(
+    activation: Sigmoid,
+    logits: ArrayView<'_, F, D>,
+    out: &mut ArrayRef<F, D>,
+) -> Result<(), LossError> {
+    activation.loss_into(logits.view(), logits.view(), out)
+}
