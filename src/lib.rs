@@ -1,4 +1,83 @@
-//! Loss functions for [ndarray], each with its hand-written gradient.
+//! Loss functions for [ndarray]: eager, plain functions that take views of predictions and targets and return losses
+//! or their gradients.
+//!
+//! ```
+//! use ndarray::array;
+//! use ndarray_loss::{Aggregate, CategoricalCrossentropyWithLogits, ItemwiseLoss, categorical_crossentropy};
+//!
+//! // A function for each loss, one for its gradient …
+//! let probabilities = array![[0.7_f32, 0.2, 0.1], [0.3, 0.3, 0.4]];
+//! let losses = categorical_crossentropy(&probabilities, &[0, 2])?;
+//! assert_eq!(losses.len(), 2);
+//!
+//! // … and a small value for the training loop: loss and gradient in one pass, into a buffer of yours.
+//! let logits = array![[2.0_f32, 0.5, 0.1], [0.3, 0.3, 0.9]];
+//! let mut gradient = logits.clone();
+//! let loss = CategoricalCrossentropyWithLogits::default();
+//! let mean = loss.objective_and_gradient_into(&logits, &[0, 2], Aggregate::Mean, &mut gradient)?;
+//! assert!(mean > 0.0);
+//! # Ok::<(), ndarray_loss::LossError>(())
+//! ```
+//!
+//! # The losses
+//!
+//! Element-wise, one number for each prediction: the methods are those of [`ElementwiseLoss`].
+//!
+//! | function, gradient | value | loss | when |
+//! |---|---|---|---|
+//! | [`squared_error`], [`_gradient`](squared_error_gradient) | [`SquaredError`] | (p − t)² | regression |
+//! | [`huber_loss`], [`_gradient`](huber_loss_gradient) | [`HuberLoss`] | ½(p − t)² up to a distance δ, then linear | regression with outliers |
+//! | [`binary_crossentropy_with_logits`], [`_gradient`](binary_crossentropy_with_logits_gradient) | [`BinaryCrossentropyWithLogits`] | −t ln σ(x) − (1 − t) ln σ(−x) | two classes, or independent labels |
+//! | [`binary_crossentropy`], [`_gradient`](binary_crossentropy_gradient) | [`BinaryCrossentropy`] | −t ln p − (1 − t) ln(1 − p) | the same, where only probabilities are at hand |
+//! | [`binary_hinge_loss`], [`_gradient`](binary_hinge_loss_gradient) | [`BinaryHingeLoss`] | max(0, δ − t·s) | two classes, a margin instead of probabilities |
+//! | [`binary_accuracy`] | – | 1 where (p ≥ threshold) = t | to report |
+//!
+//! Item-wise, one number for each row of scores, the classes along the last axis: the methods are those of
+//! [`ItemwiseLoss`].
+//!
+//! | function, gradient | value | loss | when |
+//! |---|---|---|---|
+//! | [`categorical_crossentropy_with_logits`], [`_gradient`](categorical_crossentropy_with_logits_gradient) | [`CategoricalCrossentropyWithLogits`] | −Σ tⱼ ln softmax(x)ⱼ | one class out of many |
+//! | [`categorical_crossentropy`], [`_gradient`](categorical_crossentropy_gradient) | [`CategoricalCrossentropy`] | −Σ tⱼ ln pⱼ | the same, where only probabilities are at hand |
+//! | [`multiclass_hinge_loss`], [`_gradient`](multiclass_hinge_loss_gradient) | [`MulticlassHingeLoss`] | max(0, maxⱼ≠ₜ pⱼ − p_t + δ) | a margin instead of probabilities |
+//! | [`categorical_accuracy`] | – | 1 where p_t is among the k largest | to report |
+//!
+//! [`aggregate`] and [`aggregate_gradient`] make one number of them, by an [`Aggregate`]; [`class_weights`] and
+//! [`balanced_class_weights`] make weights of items from weights of classes. [`softmax`], [`log_softmax`],
+//! [`log_sum_exp`], [`sigmoid`] and [`log_sigmoid`] come with their vector–Jacobian products. Loss functions of your own
+//! implement [`ElementwiseLoss`]; [`math`], [`align_targets`] and [`gradcheck()`] are for them.
+//!
+//! # Shapes
+//!
+//! Predictions come first, then targets, then parameters, then output buffers. Inputs are anything that converts into
+//! an [`ArrayView`](ndarray::ArrayView), in any layout: `&a`, `a.view()`, `a.t()`, `&vec`, `&[1.0, 2.0]`. Outputs are
+//! ndarray's `&mut ArrayRef`: `&mut a`, `&mut a.slice_mut(s![..])`.
+//!
+//! Element-wise targets have the shape of the predictions, with two exceptions: n targets go with predictions (n, 1) as
+//! a column, and a 0-d target ([`aview0`](ndarray::aview0)`(&t)`) goes with all. Nothing else broadcasts silently; use
+//! [`ArrayBase::broadcast`](ndarray::ArrayRef::broadcast) where you want it. Class targets are integer labels with one dimension less
+//! than the predictions, or an array in their shape: a distribution, or one-hot.
+//!
+//! Targets are of the predictions' own type `F`, `bool`, or any primitive integer, and are read in place: see
+//! [`Target`].
+//!
+//! # Errors
+//!
+//! Bad input gets a [`LossError`] that carries the facts, before the first element is computed and before any buffer is
+//! touched. NaN, ±∞ and probabilities outside [0, 1] are no errors: they give the value that the table of limits of each
+//! function says, in that element or item and no other.
+//!
+//! # Guarantees
+//!
+//! - **Reproducible**: the same bits for any number of threads, with and without the feature `rayon`, and on every
+//!   instruction set that is dispatched to; no value depends on an element's place.
+//! - **Accurate**: see the accuracy table in the README; sums are compensated.
+//! - **Frugal**: the `_into`, `_in_place` and `objective` methods allocate nothing that grows with the input.
+//! - **Safe**: `#![forbid(unsafe_code)]`; no panic is reachable.
+//!
+//! # Features
+//!
+//! `rayon` (default): arrays that are large enough for it to pay are spread over the threads of the current rayon pool.
 #![forbid(unsafe_code)]
 
 mod accuracy;
@@ -66,3 +145,8 @@ pub enum BinaryLabels {
     /// −1 and 1
     PlusMinusOne,
 }
+
+/// The code of the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeDoctests;

@@ -352,7 +352,7 @@ impl<D: Dimension, E: Dimension> ClassTargetShape<D, E> for kind::Labels {
         assert!(
             targets == predictions || targets + 1 == predictions,
             "integer labels have one dimension less than the predictions, one-hot rows have as many"
-        )
+        );
     };
 }
 

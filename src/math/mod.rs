@@ -1,39 +1,71 @@
-//! Elementary functions that LLVM vectorises: without branches, tables or calls, and with the same bits on every
-//! instruction set.
+//! Elementary functions that LLVM vectorises, with the same bits on every instruction set.
+//!
+//! No branch, no table, no call: additions, multiplications, fused multiply-adds, one division and moves of bits, each of
+//! which IEEE 754 rounds the same everywhere. In a loop over slices they run at the full width of the processor, which
+//! [`f32::ln`] and its like never do. Hence `#[inline(always)]` throughout: a call that stays in the loop keeps it scalar.
+//!
+//! ```
+//! use ndarray_loss::math;
+//!
+//! let entropy: f32 = [0.5_f32, 0.25, 0.25].iter().map(|&p| -p * math::ln(p)).sum();
+//! assert!((entropy - 1.5 * 2.0_f32.ln()).abs() < 1e-6);
+//! ```
+//!
+//! Errors are given in ULP, the distance of the neighbouring floats at the exact value (for results that are subnormal: of the
+//! subnormal ones). Those of `f32` are the largest over all 2³² arguments, those of `f64` the largest over
+//! 2·10⁷ arguments from every region, both measured against arithmetic in a wider format.
+//!
+//! On a processor without fused multiply-add the results are the same, but slow.
 
 mod exp;
 mod ln;
+#[cfg(test)]
+mod tests;
 
 use crate::Float;
 
 /// The functions of this module for one format; a hidden supertrait of [`Float`].
 #[doc(hidden)]
 pub trait Elementary: Copy {
-    /// What [`exponent_offset`](Self::exponent_offset) hands to [`exp_scaled`](Self::exp_scaled).
+    /// The scale of a row of logits: the constant that rounds `x·log₂ e`, with the row's exponent in its last bits.
     #[doc(hidden)]
     type Exponent: Copy + Send + Sync;
 
-    /// Rows of logits whose maximum is smaller than this in magnitude may use [`exp_scaled`](Self::exp_scaled).
+    /// [`exp_scaled`](Self::exp_scaled) is for rows whose maximum is smaller than this in magnitude.
     const SCALED_LIMIT: Self;
-    /// So far below the maximum of its row a logit may be for [`exp_scaled`](Self::exp_scaled).
+    /// [`exp_scaled`](Self::exp_scaled) is for logits no further than this below the maximum.
     const SCALED_FLOOR: Self;
 
     /// See [`ln`](fn@ln).
     fn ln(self) -> Self;
+
     /// See [`ln_1p`].
     fn ln_1p(self) -> Self;
+
     /// See [`exp`](fn@exp).
     fn exp(self) -> Self;
+
     /// See [`exp_m1`].
     fn exp_m1(self) -> Self;
+
     /// `e^x` for x ≤ 0, cheaper than [`exp`](Self::exp); unspecified for x > 0.
+    ///
+    /// At most 1.03 ULP; subnormal results included, 0 for −∞.
     fn exp_nonpositive(self) -> Self;
-    /// For the maximum `m` of a row of logits, |m| < [`SCALED_LIMIT`](Self::SCALED_LIMIT): the scale of the row.
-    fn exponent_offset(m: Self) -> Self::Exponent;
-    /// `e^x·2^(bias − k)` with k = round(m·log₂ e) of the row's maximum m; 0 for x < `floor`.
+
+    /// For the maximum of a row of logits, smaller than [`SCALED_LIMIT`](Self::SCALED_LIMIT) in magnitude: the scale of the row.
+    fn exponent_offset(maximum: Self) -> Self::Exponent;
+
+    /// `e^x·2^(bias − k)`, for a logit x of the row whose maximum m gave `offset`; 0 for x < `floor`.
+    ///
+    /// k is `m·log₂ e`, rounded to an integer; `bias` is 60 (`f32`) or 500 (`f64`). x − m is never formed, so that nothing cancels: at most
+    /// 1.03 ULP. `floor` must be at least m − [`SCALED_FLOOR`](Self::SCALED_FLOOR), x at most m. NaN stays NaN.
     fn exp_scaled(self, floor: Self, offset: Self::Exponent) -> Self;
-    /// `e^(x − m)·2^bias` for x ≤ m and any finite m.
-    fn exp_difference(self, m: Self) -> Self;
+
+    /// `e^(x − m)·2^bias`, for a logit x of a row with any finite maximum m; 0 for x < m − [`SCALED_FLOOR`](Self::SCALED_FLOOR).
+    ///
+    /// x − m enters without rounding: at most 1.03 ULP. x must be at most m, and may be −∞. NaN stays NaN.
+    fn exp_difference(self, maximum: Self) -> Self;
 }
 
 impl Elementary for f32 {
@@ -46,33 +78,40 @@ impl Elementary for f32 {
     fn ln(self) -> Self {
         ln::ln(self)
     }
+
     #[inline(always)]
     fn ln_1p(self) -> Self {
         ln::ln_1p(self)
     }
+
     #[inline(always)]
     fn exp(self) -> Self {
         exp::exp(self)
     }
+
     #[inline(always)]
     fn exp_m1(self) -> Self {
         exp::exp_m1(self)
     }
+
     #[inline(always)]
     fn exp_nonpositive(self) -> Self {
         exp::exp_nonpositive(self)
     }
+
     #[inline(always)]
-    fn exponent_offset(m: Self) -> Self::Exponent {
-        exp::exponent_offset(m)
+    fn exponent_offset(maximum: Self) -> Self::Exponent {
+        exp::exponent_offset(maximum)
     }
+
     #[inline(always)]
     fn exp_scaled(self, floor: Self, offset: Self::Exponent) -> Self {
         exp::exp_scaled(self, floor, offset)
     }
+
     #[inline(always)]
-    fn exp_difference(self, m: Self) -> Self {
-        exp::exp_difference(self, m)
+    fn exp_difference(self, maximum: Self) -> Self {
+        exp::exp_difference(self, maximum)
     }
 }
 
@@ -86,61 +125,133 @@ impl Elementary for f64 {
     fn ln(self) -> Self {
         ln::ln(self)
     }
+
     #[inline(always)]
     fn ln_1p(self) -> Self {
         ln::ln_1p(self)
     }
+
     #[inline(always)]
     fn exp(self) -> Self {
         exp::exp(self)
     }
+
     #[inline(always)]
     fn exp_m1(self) -> Self {
         exp::exp_m1(self)
     }
+
     #[inline(always)]
     fn exp_nonpositive(self) -> Self {
         exp::exp_nonpositive(self)
     }
+
     #[inline(always)]
-    fn exponent_offset(m: Self) -> Self::Exponent {
-        exp::exponent_offset(m)
+    fn exponent_offset(maximum: Self) -> Self::Exponent {
+        exp::exponent_offset(maximum)
     }
+
     #[inline(always)]
     fn exp_scaled(self, floor: Self, offset: Self::Exponent) -> Self {
         exp::exp_scaled(self, floor, offset)
     }
+
     #[inline(always)]
-    fn exp_difference(self, m: Self) -> Self {
-        exp::exp_difference(self, m)
+    fn exp_difference(self, maximum: Self) -> Self {
+        exp::exp_difference(self, maximum)
     }
 }
 
-/// Natural logarithm.
+/// The natural logarithm, within 0.83 ULP (`f32`) and 0.87 ULP (`f64`).
+///
+/// | x | ln x |
+/// |---|---|
+/// | ±0 | −∞ |
+/// | < 0 | NaN |
+/// | 1 | +0 |
+/// | +∞ | +∞ |
+/// | NaN | NaN |
+///
+/// ```
+/// use ndarray_loss::math::ln;
+///
+/// assert_eq!(ln(1.0_f32), 0.0);
+/// assert_eq!(ln(0.0_f32), f32::NEG_INFINITY);
+/// // The smallest positive number is 2^-1074.
+/// assert_eq!(ln(5e-324_f64), -1074.0 * std::f64::consts::LN_2);
+/// ```
 #[inline(always)]
+#[must_use]
 pub fn ln<F: Float>(x: F) -> F {
     Elementary::ln(x)
 }
 
-/// `ln(1 + x)`, accurate where x is small.
+/// `ln(1 + x)`, without forming 1 + x: within 0.83 ULP (`f32`) and 0.85 ULP (`f64`).
+///
+/// | x | ln(1 + x) |
+/// |---|---|
+/// | −1 | −∞ |
+/// | < −1 | NaN |
+/// | ±0 | ±0 |
+/// | +∞ | +∞ |
+/// | NaN | NaN |
+///
+/// ```
+/// use ndarray_loss::math::ln_1p;
+///
+/// assert_eq!(ln_1p(1e-20_f32), 1e-20);
+/// assert_eq!(ln_1p(-0.5_f64), -std::f64::consts::LN_2);
+/// ```
 #[inline(always)]
+#[must_use]
 pub fn ln_1p<F: Float>(x: F) -> F {
     Elementary::ln_1p(x)
 }
 
-/// `e^x`.
+/// `e^x`, within 0.90 ULP (`f32`) and 0.89 ULP (`f64`), subnormal results included.
+///
+/// | x | e^x |
+/// |---|---|
+/// | −∞ | 0 |
+/// | ±0 | 1 |
+/// | +∞ | +∞ |
+/// | NaN | NaN |
+///
+/// ```
+/// use ndarray_loss::math::exp;
+///
+/// assert_eq!(exp(1.0_f64), std::f64::consts::E);
+/// assert_eq!(exp(-103.0_f32), f32::from_bits(1));
+/// assert_eq!(exp(89.0_f32), f32::INFINITY);
+/// ```
 #[inline(always)]
+#[must_use]
 pub fn exp<F: Float>(x: F) -> F {
     Elementary::exp(x)
 }
 
-/// `e^x − 1`, accurate where x is small.
+/// `e^x − 1`, without forming e^x: within 1.25 ULP (`f32`) and 1.30 ULP (`f64`).
+///
+/// | x | e^x − 1 |
+/// |---|---|
+/// | −∞ | −1 |
+/// | ±0 | ±0 |
+/// | +∞ | +∞ |
+/// | NaN | NaN |
+///
+/// ```
+/// use ndarray_loss::math::exp_m1;
+///
+/// assert_eq!(exp_m1(1e-20_f32), 1e-20);
+/// assert_eq!(exp_m1(-50.0_f64), -1.0);
+/// ```
 #[inline(always)]
+#[must_use]
 pub fn exp_m1<F: Float>(x: F) -> F {
     Elementary::exp_m1(x)
 }
 
-/// `e^x` for x ≤ 0.
+/// See [`Elementary::exp_nonpositive`].
 #[inline(always)]
 pub(crate) fn exp_nonpositive<F: Float>(x: F) -> F {
     Elementary::exp_nonpositive(x)
