@@ -160,13 +160,14 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         let labels = labels.map(|label| F::narrow(label as f64));
         // Counted in the scores' own type, whose lanes are as wide: exact for short rows.
         let mut before = [F::zero(); ROWS];
-        for (class, scores) in panel.iter().enumerate() {
-            let class = F::narrow(class as f64);
+        let mut class = F::zero();
+        for scores in panel.iter() {
             for i in 0..ROWS {
                 let x = scores[i];
                 let first = x > own[i] || (x == own[i] && class < labels[i]);
                 before[i] += if first { F::one() } else { F::zero() };
             }
+            class += F::one();
         }
         let top_k = F::narrow(self.top_k as f64);
         for i in 0..ROWS {

@@ -102,27 +102,25 @@ impl<F: Float> RowKernel<F> for Activation {
         let (mut dots, mut rests) = ([0.0; ROWS], [0.0; ROWS]);
         for (terms, others) in panel.iter().zip(second.iter()) {
             for i in 0..ROWS {
-                let probability = terms[i] * summary.rows[i].inverse;
+                let probability = terms[i] * summary.row(i).inverse;
                 let part = self.part(probability, others[i]);
                 F::add_to(&mut dots[i], &mut rests[i], part);
             }
         }
-        let mut known = [Known {
-            summary: summary.rows[0],
-            dot: F::zero(),
-        }; ROWS];
+        let mut dot = [F::zero(); ROWS];
         for i in 0..ROWS {
-            known[i] = Known {
-                summary: summary.rows[i],
-                dot: F::narrow(dots[i] + rests[i]),
-            };
-            let log_sum = Self::log_sum(summary.rows[i].maximum, summary.rows[i].log);
+            dot[i] = F::narrow(dots[i] + rests[i]);
+            let log_sum = Self::log_sum(summary.row(i).maximum, summary.row(i).log);
             group.losses[i] = if has_nan[i] { F::nan() } else { log_sum };
         }
         if let Some(out) = group.gradient.as_deref_mut() {
             for (terms, others) in panel.iter_mut().zip(second.iter()) {
                 for i in 0..ROWS {
-                    let value = self.element(&known[i], others[i], terms[i], others[i]);
+                    let known = Known {
+                        summary: summary.row(i),
+                        dot: dot[i],
+                    };
+                    let value = self.element(&known, others[i], terms[i], others[i]);
                     terms[i] = value * group.coefficients[i];
                 }
             }

@@ -70,9 +70,9 @@ macro_rules! plain {
 /// Loss and gradient as the plain functions give them.
 macro_rules! pair {
     ($loss:ident, $gradient:ident $(, $parameter:expr)*) => {
-        |p, t| {
-            let targets = t.clone();
-            Ok((plain!($loss(p, t $(, $parameter)*))?, plain!($gradient(p, targets $(, $parameter)*))?))
+        |p: ArrayViewD<'_, _>, t: TargetsView<'_, _>| {
+            let (again, targets) = (p.clone(), t.clone());
+            Ok((plain!($loss(p, t $(, $parameter)*))?, plain!($gradient(again, targets $(, $parameter)*))?))
         }
     };
 }
@@ -104,8 +104,6 @@ fn lasagne_case<F: Number>(case: &Case) -> Check {
                 BinaryLabels::PlusMinusOne
             };
             let loss = BinaryHingeLoss::new(delta, scores, labels)?;
-            let (f, g) = (binary_hinge_loss, binary_hinge_loss_gradient);
-            let _ = (f::<F, F, IxDyn, IxDyn>, g::<F, F, IxDyn, IxDyn>);
             let functions = pair!(
                 binary_hinge_loss,
                 binary_hinge_loss_gradient,

@@ -53,17 +53,29 @@ fn draw_panel(area: &Area<'_>, panel: &Panel) -> Result<(), Box<dyn Error>> {
         });
     match panel.scale {
         Scale::Logarithmic => {
-            let floor = lowest.max(1e-6);
-            let range = (floor * 0.7..highest.max(floor) * 1.5).log_scale();
-            draw_curves(area, panel, range, |value| format!("{value}"))
+            // A loss of 0 has no logarithm: it is drawn at the bottom.
+            let bottom = (0.7 * lowest).max(1e-4);
+            let range = (bottom..(1.5 * highest).max(2.0 * bottom)).log_scale();
+            draw_curves(area, panel, range, bottom, decimal_label)
         }
         Scale::Percent => {
-            let margin = (1.0 - lowest).max(0.01) * 0.05;
-            let range = lowest - margin..1.0 + margin;
-            draw_curves(area, panel, range, |value| {
-                format!("{:.0} %", 100.0 * value)
-            })
+            let margin = 0.05 * (1.0 - lowest).max(0.01);
+            let bottom = lowest - margin;
+            draw_curves(area, panel, bottom..1.0 + margin, bottom, percent_label)
         }
+    }
+}
+
+fn percent_label(value: &f64) -> String {
+    format!("{:.0} %", 100.0 * value)
+}
+
+/// 1, 2 and 5 times powers of ten; the other lines of a logarithmic scale have no label.
+fn decimal_label(value: &f64) -> String {
+    let rounded = format!("{value:.0e}");
+    match (rounded.chars().next(), rounded.parse::<f64>()) {
+        (Some('1' | '2' | '5'), Ok(number)) => number.to_string(),
+        _ => String::new(),
     }
 }
 
@@ -71,6 +83,7 @@ fn draw_curves<Y>(
     area: &Area<'_>,
     panel: &Panel,
     range: Y,
+    bottom: f64,
     label: fn(&f64) -> String,
 ) -> Result<(), Box<dyn Error>>
 where
@@ -91,13 +104,14 @@ where
         .label_style((FONT, 14))
         .axis_desc_style((FONT, 15))
         .light_line_style(TRANSPARENT)
+        .bold_line_style(BLACK.mix(0.12))
         .draw()?;
     for (curve, colour) in panel.curves.iter().zip(COLOURS) {
         let style = colour.stroke_width(2);
         let points = curve.values.iter().enumerate();
         chart
             .draw_series(LineSeries::new(
-                points.map(|(epoch, &value)| (epoch as f64 + 1.0, value)),
+                points.map(|(epoch, &value)| (epoch as f64 + 1.0, value.max(bottom))),
                 style,
             ))?
             .label(curve.name)

@@ -1,6 +1,8 @@
 //! A linear model, trained by gradient descent.
 
 use ndarray::{Array1, Array2};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
 
 /// inputs · weights + bias
 pub(crate) struct LinearModel {
@@ -9,9 +11,10 @@ pub(crate) struct LinearModel {
 }
 
 impl LinearModel {
-    pub(crate) fn zeros(features: usize) -> Self {
+    /// Small weights to start from.
+    pub(crate) fn random(features: usize, rng: &mut ChaCha8Rng) -> Self {
         Self {
-            weights: Array1::zeros(features),
+            weights: Array1::from_shape_simple_fn(features, || rng.random_range(-0.1..0.1)),
             bias: 0.0,
         }
     }

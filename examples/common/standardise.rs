@@ -11,7 +11,7 @@ pub(crate) fn standardise(
     test: &mut Array2<f64>,
 ) -> Result<(), Box<dyn Error>> {
     for (mut train, mut test) in train.columns_mut().into_iter().zip(test.columns_mut()) {
-        let mean = SummaryStatisticsExt::mean(&train)?;
+        let mean = SummaryStatisticsExt::mean(&*train)?;
         let deviation = train.central_moment(2)?.sqrt();
         for column in [&mut train, &mut test] {
             column.mapv_inplace(|x| (x - mean) / deviation);

@@ -27,6 +27,8 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropy {
     #[inline(always)]
     fn derivative(self, prediction: F, target: F) -> F {
         let (zero, one) = (F::zero(), F::one());
+        // −0 is 0
+        let prediction = prediction + zero;
         let other = one - prediction;
         // −1/p and 1/(1 − p) at the hard targets
         let (numerator, denominator) = (prediction - target, prediction * other);

@@ -2,7 +2,7 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, TargetShape};
+use super::{ElementwiseLoss, TargetShape, Visitor};
 use crate::error::invalid_parameter;
 use crate::math::{ln, ln_1p};
 use crate::{BinaryLabels, Float, LossError, Scores, Target};
@@ -30,30 +30,77 @@ impl<F: Float> BinaryHingeLoss<F> {
         })
     }
 
-    /// The target as −1 or 1 (or between).
+    /// The kernel for scores of one kind.
     #[inline(always)]
-    fn sign(self, target: F) -> F {
-        match self.labels {
-            BinaryLabels::ZeroOne => target.mul_add(F::narrow(2.0), -F::one()),
-            BinaryLabels::PlusMinusOne => target,
+    fn kernel<const PROBABILITIES: bool>(self) -> Hinge<F, PROBABILITIES> {
+        let one = F::one();
+        let (slope, offset) = match self.labels {
+            BinaryLabels::ZeroOne => (one + one, -one),
+            BinaryLabels::PlusMinusOne => (one, F::zero()),
+        };
+        Hinge {
+            delta: self.delta,
+            slope,
+            offset,
         }
+    }
+}
+
+/// The loss with its conventions resolved: a choice left to the loop would be made for every element.
+#[derive(Debug, Clone, Copy)]
+struct Hinge<F, const PROBABILITIES: bool> {
+    delta: F,
+    /// slope·t + offset is the target as −1 or 1 (or between).
+    slope: F,
+    offset: F,
+}
+
+impl<F: Float, const PROBABILITIES: bool> ElementwiseLoss<F> for Hinge<F, PROBABILITIES> {
+    #[inline(always)]
+    fn value(self, prediction: F, target: F) -> F {
+        self.value_and_derivative(prediction, target).0
     }
 
     #[inline(always)]
-    fn log_odds(self, prediction: F) -> F {
-        match self.scores {
-            Scores::LogOdds => prediction,
-            Scores::Probabilities => log_odds(prediction),
-        }
+    fn derivative(self, prediction: F, target: F) -> F {
+        self.value_and_derivative(prediction, target).1
     }
 
-    /// δ − t·s, rounded once.
     #[inline(always)]
-    fn margin(self, score: F, sign: F) -> F {
+    fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
+        let (zero, one) = (F::zero(), F::one());
+        let sign = target.mul_add(self.slope, self.offset);
+        // −0 is 0
+        let prediction = prediction + zero;
+        let score = if PROBABILITIES {
+            log_odds(prediction)
+        } else {
+            prediction
+        };
+        // δ − t·s, rounded once
         let margin = (-sign).mul_add(score, self.delta);
         // A target in the middle asks for nothing, however far the score is.
-        let undecided = sign == F::zero() && !score.is_nan();
-        if undecided { self.delta } else { margin }
+        let undecided = sign == zero && !score.is_nan();
+        let margin = if undecided { self.delta } else { margin };
+
+        let slope = zero - sign;
+        let slope = if PROBABILITIES {
+            let steep = slope / (prediction * (one - prediction));
+            if sign == zero { zero } else { steep }
+        } else {
+            slope
+        };
+        let slope = if margin.is_nan() { margin } else { slope };
+        let met = margin <= zero;
+        (
+            if met { zero } else { margin },
+            if met { zero } else { slope },
+        )
+    }
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        if PROBABILITIES { 1.5 } else { 0.4 }
     }
 }
 
@@ -104,35 +151,27 @@ impl<F: Float> ElementwiseLoss<F> for BinaryHingeLoss<F> {
 
     #[inline(always)]
     fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
-        let (zero, one) = (F::zero(), F::one());
-        let sign = self.sign(target);
-        let margin = self.margin(self.log_odds(prediction), sign);
-        let slope = match self.scores {
-            Scores::LogOdds => zero - sign,
-            Scores::Probabilities => {
-                let slope = (zero - sign) / (prediction * (one - prediction));
-                if sign == zero { zero } else { slope }
-            }
-        };
-        let slope = if margin.is_nan() { margin } else { slope };
-        let met = margin <= zero;
-        (
-            if met { zero } else { margin },
-            if met { zero } else { slope },
-        )
+        match self.scores {
+            Scores::LogOdds => self
+                .kernel::<false>()
+                .value_and_derivative(prediction, target),
+            Scores::Probabilities => self
+                .kernel::<true>()
+                .value_and_derivative(prediction, target),
+        }
+    }
+
+    #[inline(always)]
+    fn specialize<V: Visitor<F>>(self, visitor: V) -> V::Output {
+        match self.scores {
+            Scores::LogOdds => visitor.visit(self.kernel::<false>()),
+            Scores::Probabilities => visitor.visit(self.kernel::<true>()),
+        }
     }
 
     #[inline(always)]
     fn labels(self) -> Option<BinaryLabels> {
         Some(self.labels)
-    }
-
-    #[inline(always)]
-    fn cost(self) -> f32 {
-        match self.scores {
-            Scores::LogOdds => 0.4,
-            Scores::Probabilities => 1.5,
-        }
     }
 }
 

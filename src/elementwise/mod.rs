@@ -102,6 +102,13 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         1.0
     }
 
+    /// Hands on the kernel that does the work: this one, or one without what does not vary from element to element.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn specialize<V: Visitor<F>>(self, visitor: V) -> V::Output {
+        visitor.visit(self)
+    }
+
     /// The loss of every element, in the shape of the predictions.
     ///
     /// # Errors
@@ -436,22 +443,19 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
         loss_out: Option<ArrayViewMutD<'_, F>>,
         gradient: Option<ArrayViewMutD<'_, F>>,
     ) {
-        let operands = Operands {
-            predictions: self.predictions,
-            targets: self.targets,
-            weights: Weights::None,
-            loss: loss_out,
-            gradient,
-        };
-        let job = Job {
-            kernel: Scalar(loss),
+        loss.specialize(Run {
+            operands: Operands {
+                predictions: self.predictions,
+                targets: self.targets,
+                weights: Weights::None,
+                loss: loss_out,
+                gradient,
+            },
             pair: loss.labels(),
             reduce: false,
             scale: F::one(),
             divisor: Pair::ONE,
-            cost: loss.cost(),
-        };
-        engine::run(operands, job);
+        });
     }
 
     fn objective<'b, L: ElementwiseLoss<F>>(
@@ -464,22 +468,51 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
         'p: 'b,
         't: 'b,
     {
-        let operands = Operands {
-            predictions: self.predictions,
-            targets: self.targets,
-            weights: plan.weights.clone(),
-            loss: None,
-            gradient,
-        };
-        let job = Job {
-            kernel: Scalar(loss),
+        plan.finish(loss.specialize(Run {
+            operands: Operands {
+                predictions: self.predictions,
+                targets: self.targets,
+                weights: plan.weights.clone(),
+                loss: None,
+                gradient,
+            },
             pair: loss.labels(),
             reduce: true,
             scale: plan.scale(),
             divisor: plan.divisor,
+        }))
+    }
+}
+
+/// Something to do with a kernel of any type.
+#[doc(hidden)]
+pub trait Visitor<F: Float> {
+    type Output;
+    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Self::Output;
+}
+
+/// All that the engine needs but for the kernel.
+struct Run<'a, F, T> {
+    operands: Operands<'a, F, T>,
+    pair: Option<BinaryLabels>,
+    reduce: bool,
+    scale: F,
+    divisor: Pair,
+}
+
+impl<F: Float, T: Target<F>> Visitor<F> for Run<'_, F, T> {
+    type Output = Pair;
+
+    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Pair {
+        let job = Job {
+            kernel: Scalar(loss),
+            pair: self.pair,
+            reduce: self.reduce,
+            scale: self.scale,
+            divisor: self.divisor,
             cost: loss.cost(),
         };
-        plan.finish(engine::run(operands, job))
+        engine::run(self.operands, job)
     }
 }
 

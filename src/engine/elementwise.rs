@@ -221,6 +221,7 @@ impl<F: Float, T: Target<F>, K: Kernel<F>> NullaryFnOnce for Spanning<'_, F, T, 
     fn call(self) -> Pair {
         let Self { span, job } = self;
         let mut lanes = Lanes::ZERO;
+        let lanes = lanes.in_memory();
         let mut prediction_block = [F::zero(); BLOCK];
         let mut target_block = [F::zero(); BLOCK];
         let mut weight_block = [F::zero(); BLOCK];
@@ -308,9 +309,9 @@ impl<F: Float, T: Target<F>, K: Kernel<F>> NullaryFnOnce for Spanning<'_, F, T, 
                 }
             }
             match (loss, weights) {
-                (Some(loss), None) if job.reduce => F::accumulate(&mut lanes, loss),
+                (Some(loss), None) if job.reduce => F::accumulate(lanes, loss),
                 (Some(loss), Some(weights)) if job.reduce => {
-                    F::accumulate_weighted(&mut lanes, loss, weights);
+                    F::accumulate_weighted(lanes, loss, weights);
                 }
                 _ => {}
             }

@@ -93,21 +93,27 @@ impl Lanes {
         lo: [0.0; LANES],
     };
 
+    /// Keeps the lanes in memory: taken apart into scalars, the compiler would not make vectors of them again.
     #[inline(always)]
-    pub(crate) fn add_each<T: Copy>(&mut self, values: &[T], exact: impl Fn(T) -> f64) {
-        let mut hi = self.hi;
-        let (blocks, rest) = values.as_chunks::<LANES>();
-        for block in blocks {
-            for (lane, &x) in hi.iter_mut().zip(block) {
-                *lane += exact(x);
-            }
-        }
-        for (lane, &x) in hi.iter_mut().zip(rest) {
-            *lane += exact(x);
-        }
-        self.hi = hi;
+    pub(crate) fn in_memory(&mut self) -> &mut Self {
+        std::hint::black_box(self)
     }
 
+    /// Adds to every lane what `exact` makes of its value.
+    #[inline(always)]
+    pub(crate) fn add_each<T: Copy>(&mut self, values: &[T], exact: impl Fn(T) -> f64) {
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        for block in blocks {
+            for i in 0..LANES {
+                self.hi[i] += exact(block[i]);
+            }
+        }
+        for (lane, &x) in self.hi.iter_mut().zip(rest) {
+            *lane += exact(x);
+        }
+    }
+
+    /// As [`add_each`](Self::add_each), of two values.
     #[inline(always)]
     pub(crate) fn add_each_pair<T: Copy>(
         &mut self,
@@ -115,40 +121,38 @@ impl Lanes {
         weights: &[T],
         exact: impl Fn(T, T) -> f64,
     ) {
-        let mut hi = self.hi;
         let (blocks, rest) = values.as_chunks::<LANES>();
         let (weight_blocks, weight_rest) = weights.as_chunks::<LANES>();
         for (block, weight_block) in blocks.iter().zip(weight_blocks) {
-            for (lane, (&x, &w)) in hi.iter_mut().zip(block.iter().zip(weight_block)) {
-                *lane += exact(x, w);
+            for i in 0..LANES {
+                self.hi[i] += exact(block[i], weight_block[i]);
             }
         }
-        for (lane, (&x, &w)) in hi.iter_mut().zip(rest.iter().zip(weight_rest)) {
+        for (lane, (&x, &w)) in self.hi.iter_mut().zip(rest.iter().zip(weight_rest)) {
             *lane += exact(x, w);
         }
-        self.hi = hi;
     }
 
-    /// Adds to every lane what `exact` makes of its value, as a sum of two.
+    /// As [`add_each`](Self::add_each), of sums of two, compensated.
     #[inline(always)]
     pub(crate) fn add_each_compensated<T: Copy>(
         &mut self,
         values: &[T],
         exact: impl Fn(T) -> (f64, f64),
     ) {
-        let (mut hi, mut lo) = (self.hi, self.lo);
+        let Self { hi, lo } = self;
         let (blocks, rest) = values.as_chunks::<LANES>();
         for block in blocks {
             for i in 0..LANES {
                 add_compensated(&mut hi[i], &mut lo[i], exact(block[i]));
             }
         }
-        for ((hi, lo), &x) in hi.iter_mut().zip(&mut lo).zip(rest) {
+        for ((hi, lo), &x) in hi.iter_mut().zip(lo).zip(rest) {
             add_compensated(hi, lo, exact(x));
         }
-        (self.hi, self.lo) = (hi, lo);
     }
 
+    /// As [`add_each_compensated`](Self::add_each_compensated), of two values.
     #[inline(always)]
     pub(crate) fn add_each_pair_compensated<T: Copy>(
         &mut self,
@@ -156,7 +160,7 @@ impl Lanes {
         weights: &[T],
         exact: impl Fn(T, T) -> (f64, f64),
     ) {
-        let (mut hi, mut lo) = (self.hi, self.lo);
+        let Self { hi, lo } = self;
         let (blocks, rest) = values.as_chunks::<LANES>();
         let (weight_blocks, weight_rest) = weights.as_chunks::<LANES>();
         for (block, weight_block) in blocks.iter().zip(weight_blocks) {
@@ -164,10 +168,9 @@ impl Lanes {
                 add_compensated(&mut hi[i], &mut lo[i], exact(block[i], weight_block[i]));
             }
         }
-        for ((hi, lo), (&x, &w)) in hi.iter_mut().zip(&mut lo).zip(rest.iter().zip(weight_rest)) {
+        for ((hi, lo), (&x, &w)) in hi.iter_mut().zip(lo).zip(rest.iter().zip(weight_rest)) {
             add_compensated(hi, lo, exact(x, w));
         }
-        (self.hi, self.lo) = (hi, lo);
     }
 
     /// The sum of all lanes, along a fixed tree.

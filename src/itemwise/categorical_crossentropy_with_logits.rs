@@ -8,7 +8,7 @@ use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     BLOCK, Block, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
-    transpose_back,
+    transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -189,11 +189,7 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         let mut maximum = [F::neg_infinity(); ROWS];
         for scores in panel.iter() {
             for i in 0..ROWS {
-                maximum[i] = if scores[i] > maximum[i] {
-                    scores[i]
-                } else {
-                    maximum[i]
-                };
+                maximum[i] = update(scores[i] > maximum[i], scores[i], maximum[i]);
             }
         }
         let (mut distances, mut distance_rests) = ([0.0; ROWS], [0.0; ROWS]);
@@ -215,17 +211,18 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
             } else {
                 distances[i]
             };
-            group.losses[i] = F::narrow(settled) + totals[i] * summary.rows[i].log;
+            group.losses[i] = F::narrow(settled) + totals[i] * summary.row(i).log;
         }
         if let Some(gradient) = group.gradient.as_deref_mut() {
-            for (class, (out, lanes)) in panel.iter_mut().zip(targets.iter()).enumerate() {
-                let class = F::narrow(class as f64);
+            let mut class = zero;
+            for (out, lanes) in panel.iter_mut().zip(targets.iter()) {
                 for i in 0..ROWS {
                     let is_maximal = summary.maximal[i] == class;
-                    let row = &summary.rows[i];
+                    let row = summary.row(i);
                     let g = row.derivative(out[i], lanes[i], totals[i], is_maximal);
                     out[i] = g * group.coefficients[i];
                 }
+                class += one;
             }
             transpose_back(panel, gradient);
         }
@@ -246,20 +243,21 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
     }
     let summary = softmax::group(panel);
     for i in 0..ROWS {
-        let row = &summary.rows[i];
+        let row = summary.row(i);
         group.losses[i] = (row.maximum - logits[i]) + row.log;
     }
     if let Some(gradient) = group.gradient.as_deref_mut() {
         let own = labels.map(|label| F::narrow(label as f64));
-        for (class, out) in panel.iter_mut().enumerate() {
-            let class = F::narrow(class as f64);
+        let mut class = zero;
+        for out in panel.iter_mut() {
             for i in 0..ROWS {
-                let row = &summary.rows[i];
+                let row = summary.row(i);
                 let at_label = row.derivative_at_label(out[i], summary.maximal[i] == class);
                 let elsewhere = out[i] * row.inverse;
                 let g = if own[i] == class { at_label } else { elsewhere };
                 out[i] = g * group.coefficients[i];
             }
+            class += F::one();
         }
         transpose_back(panel, gradient);
     }

@@ -15,6 +15,12 @@ impl<L> IgnoreLabel<L> {
     pub(crate) fn new(loss: L, label: i128) -> Self {
         Self { loss, label }
     }
+
+    /// Ignores another label besides: see [`ItemwiseLoss::ignore_label`].
+    #[must_use]
+    pub fn ignore_label(self, label: i128) -> IgnoreLabel<Self> {
+        IgnoreLabel::new(self, label)
+    }
 }
 
 impl<F: Float> IgnoreLabel<CategoricalCrossentropyWithLogits<F>> {

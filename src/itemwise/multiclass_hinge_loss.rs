@@ -6,7 +6,7 @@ use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
     BLOCK, Block, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
-    transpose_back,
+    transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -71,17 +71,18 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         let mut rival_class = [-one; ROWS];
         let mut own = [zero; ROWS];
         let mut nan = [zero; ROWS];
-        for (class, scores) in panel.iter().enumerate() {
-            let class = F::narrow(class as f64);
+        let mut class = zero;
+        for scores in panel.iter() {
             for i in 0..ROWS {
                 let x = scores[i];
                 let is_own = labels[i] == class;
                 let greater = !is_own && x > rival[i];
-                rival[i] = if greater { x } else { rival[i] };
-                rival_class[i] = if greater { class } else { rival_class[i] };
-                own[i] = if is_own { x } else { own[i] };
-                nan[i] = if x.is_nan() { x } else { nan[i] };
+                rival[i] = update(greater, x, rival[i]);
+                rival_class[i] = update(greater, class, rival_class[i]);
+                own[i] = update(is_own, x, own[i]);
+                nan[i] = update(x.is_nan(), x, nan[i]);
             }
+            class += one;
         }
         let mut steps = [zero; ROWS];
         for i in 0..ROWS {
@@ -93,8 +94,8 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
             steps[i] = if met { zero } else { step };
         }
         if let Some(gradient) = group.gradient {
-            for (class, out) in panel.iter_mut().enumerate() {
-                let class = F::narrow(class as f64);
+            let mut class = zero;
+            for out in panel.iter_mut() {
                 for i in 0..ROWS {
                     let step = steps[i];
                     let of_rival = if rival_class[i] == class { step } else { zero };
@@ -102,6 +103,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
                     let g = if step.is_nan() { step } else { g + zero };
                     out[i] = g * group.coefficients[i];
                 }
+                class += one;
             }
             transpose_back(panel, gradient);
         }
@@ -126,8 +128,8 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
                 patched[offset] = lowest;
                 scores = &patched;
             }
-            let (largest, any_nan) = largest(scores);
-            nan |= any_nan;
+            let largest = largest(scores);
+            nan |= has_nan(scores);
             if largest > rival {
                 (rival, rival_start) = (largest, Some(start));
             }
@@ -168,34 +170,40 @@ pub(crate) fn offset_in_block(class: usize, start: usize) -> Option<usize> {
     class.checked_sub(start).filter(|&offset| offset < BLOCK)
 }
 
-/// The largest number of a block, and whether it holds a NaN.
+/// The largest number of a block; a NaN is none.
 #[inline(always)]
-pub(crate) fn largest<F: Float>(block: &Block<F>) -> (F, bool) {
+pub(crate) fn largest<F: Float>(block: &Block<F>) -> F {
     const LANES: usize = 32;
     let mut lanes = [F::neg_infinity(); LANES];
-    let mut nan = [false; LANES];
     let (chunks, _) = block.as_chunks::<LANES>();
     for chunk in chunks {
         for i in 0..LANES {
-            lanes[i] = if chunk[i] > lanes[i] {
-                chunk[i]
-            } else {
-                lanes[i]
-            };
-            nan[i] |= chunk[i].is_nan();
+            lanes[i] = update(chunk[i] > lanes[i], chunk[i], lanes[i]);
         }
     }
-    let mut largest = F::neg_infinity();
-    let mut any = false;
-    for i in 0..LANES {
-        largest = if lanes[i] > largest {
-            lanes[i]
-        } else {
-            largest
-        };
-        any |= nan[i];
+    let mut width = LANES / 2;
+    while width > 0 {
+        for i in 0..width {
+            let other = lanes[i + width];
+            lanes[i] = if other > lanes[i] { other } else { lanes[i] };
+        }
+        width /= 2;
     }
-    (largest, any)
+    lanes[0]
+}
+
+/// Whether a block holds a NaN.
+#[inline(always)]
+fn has_nan<F: Float>(block: &Block<F>) -> bool {
+    const LANES: usize = 32;
+    let mut lanes = [F::zero(); LANES];
+    let (chunks, _) = block.as_chunks::<LANES>();
+    for chunk in chunks {
+        for i in 0..LANES {
+            lanes[i] = update(chunk[i].is_nan(), chunk[i], lanes[i]);
+        }
+    }
+    lanes.iter().fold(false, |any, lane| any | lane.is_nan())
 }
 
 impl<F: Float> ItemwiseLoss<F> for MulticlassHingeLoss<F> {}

@@ -10,7 +10,7 @@
 
 use crate::Float;
 use crate::engine::reduce::Lanes;
-use crate::engine::rows::{BLOCK, ROWS, Row};
+use crate::engine::rows::{BLOCK, ROWS, Row, update};
 use crate::itemwise::multiclass_hinge_loss::{largest, offset_in_block};
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -31,25 +31,26 @@ pub(crate) struct Summary<F> {
 impl<F: Float> Summary<F> {
     #[inline(always)]
     fn new(maximum: F, others: f64, maximal_term: F) -> Self {
-        let sum = others + maximal_term.widen();
+        let maximal_term = maximal_term.widen();
         // No finite maximum: all −∞, or one +∞.
-        let sum = if maximum.is_finite() { sum } else { f64::NAN };
+        let others = if maximum.is_finite() {
+            others
+        } else {
+            f64::NAN
+        };
+        let sum = others + maximal_term;
         Self {
             maximum,
             others: F::narrow(others),
             sum: F::narrow(sum),
             inverse: F::narrow(1.0 / sum),
-            log: if maximum.is_finite() {
-                ln_1p(F::narrow(others / maximal_term.widen()))
-            } else {
-                F::nan()
-            },
+            log: ln_1p(F::narrow(others / maximal_term)),
         }
     }
 
     /// The sum of all terms but this one, of which `is_maximal` says whether it is that of the maximum.
     #[inline(always)]
-    pub(crate) fn others_of(&self, term: F, is_maximal: bool) -> F {
+    fn others_of(&self, term: F, is_maximal: bool) -> F {
         let rest = self.sum - term;
         if is_maximal { self.others } else { rest }
     }
@@ -70,61 +71,93 @@ impl<F: Float> Summary<F> {
     }
 }
 
-/// A group of short rows: one summary and one maximal class a row, and the terms in place of the scores.
+/// The summaries of a group of short rows, one lane a row.
 pub(crate) struct GroupSummary<F> {
-    pub(crate) rows: [Summary<F>; ROWS],
+    maximum: [F; ROWS],
+    others: [F; ROWS],
+    sum: [F; ROWS],
+    inverse: [F; ROWS],
+    log: [F; ROWS],
     /// The first class with the largest logit.
     pub(crate) maximal: [F; ROWS],
     /// Whether the row has to go through [`row`], alone.
     pub(crate) wide: [bool; ROWS],
 }
 
-/// Turns the scores into terms.
+impl<F: Float> GroupSummary<F> {
+    #[inline(always)]
+    pub(crate) fn row(&self, i: usize) -> Summary<F> {
+        Summary {
+            maximum: self.maximum[i],
+            others: self.others[i],
+            sum: self.sum[i],
+            inverse: self.inverse[i],
+            log: self.log[i],
+        }
+    }
+}
+
+/// Sums up a group, and turns its scores into terms.
 #[inline(always)]
 pub(crate) fn group<F: Float>(panel: &mut [[F; ROWS]]) -> GroupSummary<F> {
     let (zero, one) = (F::zero(), F::one());
     let mut maximum = [F::neg_infinity(); ROWS];
     let mut maximal = [zero; ROWS];
-    for (class, scores) in panel.iter().enumerate() {
-        let class = F::narrow(class as f64);
+    let mut class = zero;
+    for scores in panel.iter() {
         for i in 0..ROWS {
             let greater = scores[i] > maximum[i];
-            maximum[i] = if greater { scores[i] } else { maximum[i] };
-            maximal[i] = if greater { class } else { maximal[i] };
+            maximum[i] = update(greater, scores[i], maximum[i]);
+            maximal[i] = update(greater, class, maximal[i]);
         }
+        class += one;
     }
     let mut wide = [false; ROWS];
     let mut offsets = [exponent_offset(zero); ROWS];
     let mut floors = [zero; ROWS];
     for i in 0..ROWS {
         let fits = maximum[i].abs() < F::SCALED_LIMIT;
-        wide[i] = maximum[i].is_finite() && !fits;
         offsets[i] = exponent_offset(if fits { maximum[i] } else { zero });
         floors[i] = maximum[i] - F::SCALED_FLOOR;
     }
-    let mut others = [0.0; ROWS];
+    for i in 0..ROWS {
+        wide[i] = maximum[i].is_finite() && maximum[i].abs() >= F::SCALED_LIMIT;
+    }
+    let mut sums = [0.0; ROWS];
     let mut rests = [0.0; ROWS];
     let mut maximal_term = [one; ROWS];
-    for (class, scores) in panel.iter_mut().enumerate() {
-        let class = F::narrow(class as f64);
+    let mut class = zero;
+    for scores in panel.iter_mut() {
+        let mut others = [zero; ROWS];
         for i in 0..ROWS {
             let term = exp_scaled(scores[i], floors[i], offsets[i]);
             let is_maximal = maximal[i] == class;
             scores[i] = term;
-            maximal_term[i] = if is_maximal { term } else { maximal_term[i] };
-            let other = if is_maximal { zero } else { term };
-            F::add_to(&mut others[i], &mut rests[i], other);
+            maximal_term[i] = update(is_maximal, term, maximal_term[i]);
+            others[i] = if is_maximal { zero } else { term };
         }
+        for i in 0..ROWS {
+            F::add_to(&mut sums[i], &mut rests[i], others[i]);
+        }
+        class += one;
     }
-    let mut rows = [Summary::new(zero, 0.0, one); ROWS];
-    for i in 0..ROWS {
-        rows[i] = Summary::new(maximum[i], others[i] + rests[i], maximal_term[i]);
-    }
-    GroupSummary {
-        rows,
+    let mut summary = GroupSummary {
+        maximum,
+        others: [zero; ROWS],
+        sum: [zero; ROWS],
+        inverse: [zero; ROWS],
+        log: [zero; ROWS],
         maximal,
         wide,
+    };
+    for i in 0..ROWS {
+        let row = Summary::new(maximum[i], sums[i] + rests[i], maximal_term[i]);
+        summary.others[i] = row.others;
+        summary.sum[i] = row.sum;
+        summary.inverse[i] = row.inverse;
+        summary.log[i] = row.log;
     }
+    summary
 }
 
 /// What is known of one row once its terms are written to its gradient.
@@ -179,7 +212,7 @@ pub(crate) fn row<F: Float>(
     let mut maximum = lowest;
     let mut maximal_start = 0;
     for start in row.starts() {
-        let (largest, _) = largest(row.scores(start, lowest, &mut buffer));
+        let largest = largest(row.scores(start, lowest, &mut buffer));
         if largest > maximum {
             (maximum, maximal_start) = (largest, start);
         }
@@ -201,6 +234,7 @@ pub(crate) fn row<F: Float>(
         Scale::Wide { maximum }
     };
     let mut lanes = Lanes::ZERO;
+    let lanes = lanes.in_memory();
     let mut terms = [zero; BLOCK];
     for start in row.starts() {
         let scores = row.scores(start, lowest, &mut buffer);
@@ -220,7 +254,7 @@ pub(crate) fn row<F: Float>(
         if let Some(offset) = offset_in_block(maximal, start) {
             terms[offset] = zero;
         }
-        F::accumulate(&mut lanes, &terms);
+        F::accumulate(lanes, &terms);
         row.write(start, &terms);
     }
     let maximal_term = scale.term(maximum);

@@ -27,6 +27,8 @@ use crate::Float;
 /// The functions of this module for one format; a hidden supertrait of [`Float`].
 #[doc(hidden)]
 pub trait Elementary: Copy {
+    // Named unlike the methods of `num_traits::Float`, so that `x.ln()` stays unambiguous in generic code.
+
     /// The scale of a row of logits: the constant that rounds `x·log₂ e`, with the row's exponent in its last bits.
     #[doc(hidden)]
     type Exponent: Copy + Send + Sync;
@@ -37,16 +39,16 @@ pub trait Elementary: Copy {
     const SCALED_FLOOR: Self;
 
     /// See [`ln`](fn@ln).
-    fn ln(self) -> Self;
+    fn vector_ln(self) -> Self;
 
     /// See [`ln_1p`].
-    fn ln_1p(self) -> Self;
+    fn vector_ln_1p(self) -> Self;
 
     /// See [`exp`](fn@exp).
-    fn exp(self) -> Self;
+    fn vector_exp(self) -> Self;
 
     /// See [`exp_m1`].
-    fn exp_m1(self) -> Self;
+    fn vector_exp_m1(self) -> Self;
 
     /// `e^x` for x ≤ 0, cheaper than [`exp`](Self::exp); unspecified for x > 0.
     ///
@@ -75,22 +77,22 @@ impl Elementary for f32 {
     const SCALED_FLOOR: Self = <f32 as exp::Exponential>::SCALED_FLOOR;
 
     #[inline(always)]
-    fn ln(self) -> Self {
+    fn vector_ln(self) -> Self {
         ln::ln(self)
     }
 
     #[inline(always)]
-    fn ln_1p(self) -> Self {
+    fn vector_ln_1p(self) -> Self {
         ln::ln_1p(self)
     }
 
     #[inline(always)]
-    fn exp(self) -> Self {
+    fn vector_exp(self) -> Self {
         exp::exp(self)
     }
 
     #[inline(always)]
-    fn exp_m1(self) -> Self {
+    fn vector_exp_m1(self) -> Self {
         exp::exp_m1(self)
     }
 
@@ -122,22 +124,22 @@ impl Elementary for f64 {
     const SCALED_FLOOR: Self = <f64 as exp::Exponential>::SCALED_FLOOR;
 
     #[inline(always)]
-    fn ln(self) -> Self {
+    fn vector_ln(self) -> Self {
         ln::ln(self)
     }
 
     #[inline(always)]
-    fn ln_1p(self) -> Self {
+    fn vector_ln_1p(self) -> Self {
         ln::ln_1p(self)
     }
 
     #[inline(always)]
-    fn exp(self) -> Self {
+    fn vector_exp(self) -> Self {
         exp::exp(self)
     }
 
     #[inline(always)]
-    fn exp_m1(self) -> Self {
+    fn vector_exp_m1(self) -> Self {
         exp::exp_m1(self)
     }
 
@@ -183,7 +185,7 @@ impl Elementary for f64 {
 #[inline(always)]
 #[must_use]
 pub fn ln<F: Float>(x: F) -> F {
-    Elementary::ln(x)
+    Elementary::vector_ln(x)
 }
 
 /// `ln(1 + x)`, without forming 1 + x: within 0.83 ULP (`f32`) and 0.85 ULP (`f64`).
@@ -205,7 +207,7 @@ pub fn ln<F: Float>(x: F) -> F {
 #[inline(always)]
 #[must_use]
 pub fn ln_1p<F: Float>(x: F) -> F {
-    Elementary::ln_1p(x)
+    Elementary::vector_ln_1p(x)
 }
 
 /// `e^x`, within 0.90 ULP (`f32`) and 0.89 ULP (`f64`), subnormal results included.
@@ -227,7 +229,7 @@ pub fn ln_1p<F: Float>(x: F) -> F {
 #[inline(always)]
 #[must_use]
 pub fn exp<F: Float>(x: F) -> F {
-    Elementary::exp(x)
+    Elementary::vector_exp(x)
 }
 
 /// `e^x − 1`, without forming e^x: within 1.25 ULP (`f32`) and 1.30 ULP (`f64`).
@@ -248,7 +250,7 @@ pub fn exp<F: Float>(x: F) -> F {
 #[inline(always)]
 #[must_use]
 pub fn exp_m1<F: Float>(x: F) -> F {
-    Elementary::exp_m1(x)
+    Elementary::vector_exp_m1(x)
 }
 
 /// See [`Elementary::exp_nonpositive`].

@@ -4,7 +4,7 @@
 //! and targets are made from raw random bits ([`Entry::predictions`], [`Entry::targets`]), so that proptest can shrink
 //! them, large arrays cost nothing, and the same bits say the same thing in every form that targets may have.
 
-#![allow(dead_code)] // each test uses a part of it
+#![allow(dead_code, unused_imports)] // each test uses a part of it
 
 mod erased;
 mod raw;

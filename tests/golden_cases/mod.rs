@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Dimension, IxDyn};
 use serde::Deserialize;
 use serde_json::Value;
 

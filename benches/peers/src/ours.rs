@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use ndarray::{Array, Array1, Array2, ArrayView, Dimension, Ix1, Ix2};
+use ndarray::{Array, Array1, Array2, Dimension};
 use ndarray_loss::{
     Aggregate, BinaryCrossentropy, BinaryCrossentropyWithLogits, BinaryHingeLoss, BinaryLabels,
     CategoricalCrossentropy, CategoricalCrossentropyWithLogits, ElementwiseLoss, HuberLoss,

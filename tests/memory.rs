@@ -1,0 +1,400 @@
+//! What is allocated: nothing that grows with the input where the caller brings the buffers, else exactly the result.
+//!
+//! The counters see every thread of the process, so that there is a single test.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
+
+use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, Slice, arr0};
+use ndarray_loss::*;
+use support::*;
+
+struct Counting;
+
+/// Bytes ever asked for, bytes not yet given back, allocations of at least [`LARGE`] bytes.
+static ASKED: AtomicUsize = AtomicUsize::new(0);
+static LIVE: AtomicIsize = AtomicIsize::new(0);
+static LARGE_ONES: AtomicUsize = AtomicUsize::new(0);
+
+const LARGE: usize = 1 << 16;
+
+#[allow(unsafe_code)] // an allocator has no other form; it only counts and passes on
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ASKED.fetch_add(layout.size(), SeqCst);
+        LIVE.fetch_add(layout.size() as isize, SeqCst);
+        LARGE_ONES.fetch_add(usize::from(layout.size() >= LARGE), SeqCst);
+        // SAFETY: as the caller promised
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE.fetch_sub(layout.size() as isize, SeqCst);
+        // SAFETY: as the caller promised
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// What one call asked for.
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    bytes: usize,
+    large: usize,
+}
+
+fn counted<T>(work: impl FnOnce() -> T) -> (T, Counts) {
+    let (bytes, large) = (ASKED.load(SeqCst), LARGE_ONES.load(SeqCst));
+    let result = work();
+    let counts = Counts {
+        bytes: ASKED.load(SeqCst) - bytes,
+        large: LARGE_ONES.load(SeqCst) - large,
+    };
+    (result, counts)
+}
+
+/// What a call may ask for besides its results.
+fn allowance() -> usize {
+    // One for the calling thread, and those of the pool.
+    (64 << 10) * (1 + std::thread::available_parallelism().map_or(1, usize::from))
+}
+
+#[track_caller]
+fn allocates_nothing<T>(case: &str, work: impl FnOnce() -> Result<T, LossError>) {
+    let (result, counts) = counted(work);
+    result.unwrap_or_else(|error| panic!("{case}: {error}"));
+    assert!(
+        counts.bytes <= allowance(),
+        "{case}: {} bytes, at most {} allowed",
+        counts.bytes,
+        allowance()
+    );
+}
+
+/// Large results and nothing else: the bytes that they hold, and an allocation for each.
+#[track_caller]
+fn allocates_exactly<T>(
+    case: &str,
+    expected: &[usize],
+    work: impl FnOnce() -> Result<T, LossError>,
+) {
+    let (result, counts) = counted(work);
+    result.unwrap_or_else(|error| panic!("{case}: {error}"));
+    let bytes: usize = expected.iter().sum();
+    let large = expected.iter().filter(|&&bytes| bytes >= LARGE).count();
+    assert_eq!(
+        counts.large, large,
+        "{case}: large allocations, expected {expected:?} bytes"
+    );
+    assert!(
+        (bytes..=bytes + allowance()).contains(&counts.bytes),
+        "{case}: {} bytes instead of {bytes}",
+        counts.bytes
+    );
+}
+
+/// How the arrays of a call lie in memory.
+#[derive(Debug, Clone, Copy)]
+enum Layouts {
+    Contiguous,
+    Strided,
+    Transposed,
+}
+
+/// Predictions, gradient and dense targets of one shape, cut out of larger arrays where the layout asks for it.
+struct Arrays<T> {
+    layout: Layouts,
+    data: ArrayD<T>,
+}
+
+impl<T: Clone> Arrays<T> {
+    fn new(layout: Layouts, shape: &[usize], fill: impl Fn(&[usize]) -> ArrayD<T>) -> Self {
+        let mut whole = shape.to_vec();
+        match layout {
+            Layouts::Contiguous => {}
+            Layouts::Strided => *whole.last_mut().unwrap() *= 3,
+            Layouts::Transposed => whole.reverse(),
+        }
+        Self {
+            layout,
+            data: fill(&whole),
+        }
+    }
+
+    fn view(&self) -> ArrayViewD<'_, T> {
+        let last = ndarray::Axis(self.data.ndim() - 1);
+        match self.layout {
+            Layouts::Contiguous => self.data.view(),
+            Layouts::Strided => self.data.slice_axis(last, Slice::new(0, None, 3)),
+            Layouts::Transposed => self.data.t(),
+        }
+    }
+
+    fn view_mut(&mut self) -> ArrayViewMutD<'_, T> {
+        let last = ndarray::Axis(self.data.ndim() - 1);
+        match self.layout {
+            Layouts::Contiguous => self.data.view_mut(),
+            Layouts::Strided => self.data.slice_axis_mut(last, Slice::new(0, None, 3)),
+            Layouts::Transposed => self.data.view_mut().reversed_axes(),
+        }
+    }
+}
+
+/// All methods that bring their own buffers.
+macro_rules! check_into {
+    ($case:expr, $loss:expr, $p:expr, $t:expr, $losses:expr, $gradient:expr, $weights:expr) => {{
+        let (case, loss, t): (String, _, _) = ($case, $loss, $t);
+        let (losses, gradient) = (&mut $losses.view_mut(), &mut $gradient.view_mut());
+        allocates_nothing(&format!("{case}: loss_into"), || {
+            loss.loss_into($p.view(), &t, losses)
+        });
+        allocates_nothing(&format!("{case}: gradient_into"), || {
+            loss.gradient_into($p.view(), &t, gradient)
+        });
+        allocates_nothing(&format!("{case}: loss_and_gradient_into"), || {
+            loss.loss_and_gradient_into($p.view(), &t, losses, gradient)
+        });
+        for by in [Aggregate::Mean, Aggregate::normalized_sum($weights)] {
+            allocates_nothing(&format!("{case}: objective"), || {
+                loss.objective($p.view(), &t, &by)
+            });
+            allocates_nothing(&format!("{case}: objective_and_gradient_into"), || {
+                loss.objective_and_gradient_into($p.view(), &t, &by, gradient)
+            });
+            allocates_nothing(&format!("{case}: objective_and_gradient_in_place"), || {
+                loss.objective_and_gradient_in_place(&mut $p.view_mut(), &t, &by)
+            });
+            let values = losses.view();
+            allocates_nothing(&format!("{case}: aggregate"), || aggregate(values, &by));
+        }
+    }};
+}
+
+struct CallersBuffers<'a> {
+    layout: Layouts,
+    shape: &'a [usize],
+}
+
+impl CallersBuffers<'_> {
+    fn floats(&self) -> Arrays<f32> {
+        Arrays::new(self.layout, self.shape, probabilities)
+    }
+
+    fn one_hot(&self) -> Arrays<f32> {
+        let mut rows = Arrays::new(self.layout, self.shape, |shape| ArrayD::zeros(shape));
+        let last = ndarray::Axis(self.shape.len() - 1);
+        rows.view_mut().index_axis_mut(last, 0).fill(1.0);
+        rows
+    }
+
+    fn labels(&self, shape: &[usize]) -> Arrays<i64> {
+        Arrays::new(self.layout, shape, |shape| ArrayD::ones(shape))
+    }
+
+    fn items(&self) -> &[usize] {
+        &self.shape[..self.shape.len() - 1]
+    }
+}
+
+impl WithElementwise<f32> for CallersBuffers<'_> {
+    fn run<L: ElementwiseLoss<f32> + Debug>(&mut self, name: &str, loss: L) {
+        let (mut p, mut losses, mut gradient) = (self.floats(), self.floats(), self.floats());
+        let (dense, labels, weights) = (
+            self.one_hot(),
+            self.labels(self.shape),
+            arr0(0.5).into_dyn(),
+        );
+        let case = |targets| format!("{name}, {:?} {:?}, {targets}", self.shape, self.layout);
+        check_into!(
+            case("floats"),
+            loss,
+            p,
+            dense.view(),
+            losses,
+            gradient,
+            &weights
+        );
+        p = self.floats();
+        check_into!(
+            case("labels"),
+            loss,
+            p,
+            labels.view(),
+            losses,
+            gradient,
+            weights.view()
+        );
+    }
+}
+
+impl WithItemwise<f32> for CallersBuffers<'_> {
+    fn run<L: ItemwiseLoss<f32> + Debug>(&mut self, name: &str, loss: L) {
+        let (mut p, mut gradient) = (self.floats(), self.floats());
+        let mut losses = Arrays::new(Layouts::Contiguous, self.items(), probabilities::<f32>);
+        let (dense, labels) = (self.one_hot(), self.labels(self.items()));
+        let weights = Arrays::new(self.layout, self.items(), |shape| {
+            ArrayD::<f32>::ones(shape)
+        });
+        let case = |targets| format!("{name}, {:?} {:?}, {targets}", self.shape, self.layout);
+        check_into!(
+            case("rows"),
+            loss,
+            p,
+            dense.view(),
+            losses,
+            gradient,
+            weights.view()
+        );
+        p = self.floats();
+        check_into!(
+            case("labels"),
+            loss,
+            p,
+            labels.view(),
+            losses,
+            gradient,
+            weights.view()
+        );
+    }
+}
+
+fn callers_buffers() {
+    use Layouts::{Contiguous, Strided, Transposed};
+    for (layout, shape) in [
+        (Contiguous, vec![1000]),
+        (Contiguous, vec![1_000_000]),
+        (Strided, vec![1_000_000]),
+        (Transposed, vec![1000, 1000]),
+    ] {
+        every_elementwise_loss(&mut CallersBuffers {
+            layout,
+            shape: &shape,
+        });
+    }
+    for (layout, shape) in [
+        (Contiguous, vec![100, 10]),
+        (Contiguous, vec![100_000, 10]),
+        (Strided, vec![100_000, 10]),
+        (Transposed, vec![100_000, 10]),
+        (Contiguous, vec![500, 2000]),
+        (Strided, vec![500, 2000]),
+        (Contiguous, vec![1, 200_000]),
+        (Strided, vec![1, 200_000]),
+        (Transposed, vec![5, 200_000]),
+    ] {
+        every_itemwise_loss(&mut CallersBuffers {
+            layout,
+            shape: &shape,
+        });
+    }
+}
+
+/// The methods that return arrays.
+struct NewArrays<'a>(&'a [usize]);
+
+impl WithElementwise<f32> for NewArrays<'_> {
+    fn run<L: ElementwiseLoss<f32> + Debug>(&mut self, name: &str, loss: L) {
+        let p = probabilities::<f32>(self.0);
+        let t = ArrayD::<f32>::ones(self.0);
+        let all = p.len() * size_of::<f32>();
+        allocates_exactly(&format!("{name}: loss"), &[all], || loss.loss(&p, &t));
+        allocates_exactly(&format!("{name}: gradient"), &[all], || {
+            loss.gradient(&p, &t)
+        });
+        allocates_exactly(&format!("{name}: both"), &[all, all], || {
+            loss.loss_and_gradient(&p, &t)
+        });
+        allocates_exactly(&format!("{name}: objective and gradient"), &[all], || {
+            loss.objective_and_gradient(&p, &t, Aggregate::Mean)
+        });
+    }
+}
+
+impl WithItemwise<f32> for NewArrays<'_> {
+    fn run<L: ItemwiseLoss<f32> + Debug>(&mut self, name: &str, loss: L) {
+        let p = probabilities::<f32>(self.0);
+        let labels = ArrayD::<i64>::ones(IxDyn(&self.0[..1]));
+        let (all, items) = (p.len() * size_of::<f32>(), labels.len() * size_of::<f32>());
+        allocates_exactly(&format!("{name}: loss"), &[items], || {
+            loss.loss(&p, &labels)
+        });
+        allocates_exactly(&format!("{name}: gradient"), &[all], || {
+            loss.gradient(&p, &labels)
+        });
+        allocates_exactly(&format!("{name}: both"), &[items, all], || {
+            loss.loss_and_gradient(&p, &labels)
+        });
+        allocates_exactly(&format!("{name}: objective and gradient"), &[all], || {
+            loss.objective_and_gradient(&p, &labels, Aggregate::Mean)
+        });
+    }
+}
+
+fn plain_functions() {
+    let (p, t, labels) = (
+        probabilities::<f32>(&[50_000, 4]),
+        [true; 200_000],
+        [2_u8; 50_000],
+    );
+    let (flat, bytes) = (p.flatten().into_owned(), 4 * 200_000);
+    allocates_exactly("binary_crossentropy", &[bytes], || {
+        binary_crossentropy(&flat, &t)
+    });
+    allocates_exactly("binary_crossentropy_gradient", &[bytes], || {
+        binary_crossentropy_gradient(&flat, &t)
+    });
+    allocates_exactly("binary_accuracy", &[bytes], || {
+        binary_accuracy(&flat, &t, 0.5)
+    });
+    allocates_exactly("categorical_accuracy", &[bytes / 4], || {
+        categorical_accuracy(&p, &labels, 2)
+    });
+    allocates_exactly("aggregate_gradient", &[bytes], || {
+        aggregate_gradient(&p, Aggregate::Mean)
+    });
+    allocates_nothing("aggregate", || aggregate(&p, Aggregate::Mean));
+    allocates_nothing("align_targets", || align_targets(&flat, &t).map(|_| ()));
+}
+
+/// Live bytes after many steps are those before.
+fn steps() {
+    let (p, labels) = (
+        probabilities::<f32>(&[16, 10]),
+        ArrayD::<i64>::ones(IxDyn(&[16])),
+    );
+    let mut gradient = p.clone();
+    let loss = CategoricalCrossentropyWithLogits::default();
+    let before = LIVE.load(SeqCst);
+    for _ in 0..100_000 {
+        loss.objective_and_gradient_into(&p, &labels, Aggregate::Mean, &mut gradient)
+            .unwrap();
+    }
+    for _ in 0..1000 {
+        let _ = (
+            squared_error(&p, &p).unwrap(),
+            loss.gradient(&p, &labels).unwrap(),
+        );
+        let _ = squared_error(&p, &labels).unwrap_err();
+    }
+    let after = LIVE.load(SeqCst);
+    assert_eq!(after, before, "live bytes after 100 000 steps");
+}
+
+#[test]
+fn nothing_that_grows_with_the_input() {
+    // Threads and their queues are made once.
+    let many = ArrayD::<f32>::zeros(IxDyn(&[4_000_000]));
+    aggregate(&many, Aggregate::Mean).unwrap();
+    drop(many);
+    steps();
+    callers_buffers();
+    every_elementwise_loss(&mut NewArrays(&[200_000]));
+    every_itemwise_loss(&mut NewArrays(&[20_000, 10]));
+    plain_functions();
+}
