@@ -1,4 +1,4 @@
-//! Trains a small network on handwritten digits: 64 pixels, 64 hidden units (ReLU), 10 classes.
+//! Trains a small network on handwritten digits: 64 pixels, 64 rectified hidden units, 10 classes.
 //!
 //! The forward and the backward pass are written by hand; the loss, its gradient and the accuracies are this crate's.
 //! The loss is one of three: cross-entropy from logits, cross-entropy of an explicit softmax, and the multiclass

@@ -3,8 +3,8 @@
 mod catalogue;
 
 use catalogue::{
-    By, Edges, Entry, Form, Loss, Number, Targets, TargetsView, aggregates, catalogue, check,
-    expected, for_targets, map_targets, raw, raw_strategy, same_bits,
+    By, Edges, Entry, Form, Loss, Number, Targets, aggregates, catalogue, check, expected,
+    for_targets, map_targets, raw, raw_strategy, same_bits,
 };
 use ndarray::{ArrayD, Axis, IxDyn, Zip};
 use ndarray_loss::{

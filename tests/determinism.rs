@@ -2,7 +2,7 @@
 
 mod catalogue;
 
-use catalogue::{Entry, Form, Number, Targets, aggregates, catalogue, raw};
+use catalogue::{Entry, Form, Loss, Number, Targets, aggregates, catalogue, raw};
 use ndarray::ArrayD;
 use ndarray_loss::LossError;
 
@@ -28,18 +28,18 @@ impl Hash {
 }
 
 /// Predictions and targets of one entry.
-struct Inputs<'e, F> {
-    entry: &'e Entry<F>,
+struct Inputs<F> {
+    loss: Loss<F>,
     p: ArrayD<F>,
     t: Targets<F>,
 }
 
-impl<'e, F: Number> Inputs<'e, F> {
-    fn new(entry: &'e Entry<F>, form: Form, shape: &[usize]) -> Self {
+impl<F: Number> Inputs<F> {
+    fn new(entry: &Entry<F>, form: Form, shape: &[usize]) -> Self {
         // A few thousand different numbers, again and again, in other places of a block each time.
         let count = shape.iter().product::<usize>().min(8191);
         Self {
-            entry,
+            loss: entry.fixed.clone(),
             p: entry.predictions(shape, &raw(21, count), entry.edges(shape)),
             t: entry.targets(&entry.fixed, form, shape, &raw(22, count)),
         }
@@ -47,7 +47,7 @@ impl<'e, F: Number> Inputs<'e, F> {
 
     /// Hashes of losses, gradient, and objectives with their gradients.
     fn hashes(&self) -> Result<Vec<u64>, LossError> {
-        let (loss, p) = (&self.entry.fixed, self.p.view());
+        let (loss, p) = (&self.loss, self.p.view());
         let (losses, gradient) = loss.loss_and_gradient(p.view(), self.t.view())?;
         let mut hashes = Vec::new();
         let mut add = |values: &ArrayD<F>| {

@@ -484,7 +484,7 @@ fn all_items_ignored() {
         "the only item that the mask keeps is ignored",
         loss.objective(&p, &labels, Aggregate::masked_mean(&keep_first)),
     );
-    let loss = ItemwiseLoss::<f32>::ignore_label(loss, 1);
+    let loss = loss.ignore_label(1);
     empty_mean().check("all ignored", loss.objective(&p, &labels, Aggregate::Mean));
     assert_eq!(loss.objective(&p, &labels, Aggregate::Sum), Ok(0.0));
 }

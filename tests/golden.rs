@@ -18,8 +18,10 @@ use ndarray_loss::{
     binary_crossentropy_with_logits_gradient, binary_hinge_loss, binary_hinge_loss_gradient,
     categorical_accuracy, categorical_crossentropy, categorical_crossentropy_gradient,
     categorical_crossentropy_with_logits, categorical_crossentropy_with_logits_gradient,
-    class_weights, class_weights_ignoring, huber_loss, huber_loss_gradient, multiclass_hinge_loss,
-    multiclass_hinge_loss_gradient, squared_error, squared_error_gradient,
+    class_weights, class_weights_ignoring, huber_loss, huber_loss_gradient, log_sigmoid,
+    log_sigmoid_vjp, log_softmax, log_softmax_vjp, log_sum_exp, log_sum_exp_vjp,
+    multiclass_hinge_loss, multiclass_hinge_loss_gradient, sigmoid, sigmoid_vjp, softmax,
+    softmax_vjp, squared_error, squared_error_gradient,
 };
 
 #[test]
@@ -241,6 +243,18 @@ fn lasagne_aggregate<F: Number>(case: &Case) -> Check {
     Ok(())
 }
 
+/// An activation and its vector-Jacobian product.
+macro_rules! activation {
+    ($case:ident, $activation:ident, $vjp:ident) => {{
+        let (x, cotangent) = (
+            $case.array::<f64>("predictions")?,
+            $case.array("cotangent")?,
+        );
+        $case.compare("activation", "value", &$activation(&x)?)?;
+        $case.compare("vjp", "vjp", &$vjp(&x, &cotangent)?)
+    }};
+}
+
 fn torch_case(case: &Case) -> Check {
     match case.function() {
         "binary_crossentropy_with_logits" => {
@@ -278,8 +292,11 @@ fn torch_case(case: &Case) -> Check {
                 }
             }
         }
-        // TODO(activations)
-        "softmax" | "log_softmax" | "log_sum_exp" | "sigmoid" | "log_sigmoid" => Ok(()),
+        "softmax" => activation!(case, softmax, softmax_vjp),
+        "log_softmax" => activation!(case, log_softmax, log_softmax_vjp),
+        "log_sum_exp" => activation!(case, log_sum_exp, log_sum_exp_vjp),
+        "sigmoid" => activation!(case, sigmoid, sigmoid_vjp),
+        "log_sigmoid" => activation!(case, log_sigmoid, log_sigmoid_vjp),
         other => Err(format!("unknown function {other}").into()),
     }
 }

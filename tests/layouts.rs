@@ -2,15 +2,13 @@
 
 mod catalogue;
 
-use std::error::Error;
-
 use catalogue::{
     AnyLoss, By, Entry, Form, Number, Targets, TargetsView, aggregates, catalogue, map_targets,
     raw, same_bits,
 };
 use ndarray::{ArrayBase, ArrayD, ArrayViewD, Axis, IxDyn, RawData, Slice};
 use ndarray_loss::LossError;
-use proptest::test_runner::TestCaseResult;
+use proptest::test_runner::{TestCaseError, TestCaseResult};
 
 /// How the elements lie in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -160,7 +158,7 @@ fn near<F: Number>(what: &str, got: F, want: F) -> TestCaseResult {
         Ok(())
     } else {
         let message = format!("{what}: {got:e} is not within 1 ULP of {want:e}");
-        Err(proptest::test_runner::TestCaseError::fail(message))
+        Err(TestCaseError::fail(message))
     }
 }
 
@@ -200,7 +198,7 @@ impl<'e, F: Number> Reference<'e, F> {
     }
 
     /// Loss and gradient with operands in layouts.
-    fn check_elements(&self, p: Layout, t: Layout, out: Layout) -> Result<(), Box<dyn Error>> {
+    fn check_elements(&self, p: Layout, t: Layout, out: Layout) -> TestCaseResult {
         let laid = Laid::new(&self.p, p, F::nan());
         let targets = LaidTargets::new(&self.t, t);
         let mut losses = Buffer::new(self.losses.shape(), out);
@@ -223,18 +221,12 @@ impl<'e, F: Number> Reference<'e, F> {
     }
 
     /// Objective and gradient with operands in layouts.
-    fn check_objective(
-        &self,
-        p: Layout,
-        t: Layout,
-        w: Layout,
-        out: Layout,
-    ) -> Result<(), Box<dyn Error>> {
+    fn check_objective(&self, p: Layout, t: Layout, w: Layout, out: Layout) -> TestCaseResult {
         let laid = Laid::new(&self.p, p, F::nan());
         let targets = LaidTargets::new(&self.t, t);
         let weights = match &self.by {
             By::WeightedMean(weights) => Laid::new(weights, w, F::nan()),
-            by => return Err(format!("not a weighted mean: {by:?}").into()),
+            by => return Err(TestCaseError::fail(format!("not a weighted mean: {by:?}"))),
         };
         let by = ndarray_loss::Aggregate::weighted_mean(weights.view());
         let mut gradient = Buffer::new(self.p.shape(), out);
@@ -263,7 +255,7 @@ impl<'e, F: Number> Reference<'e, F> {
 fn for_all<F: Number>(
     shapes: &[&[usize]],
     forms: impl Fn(&Entry<F>) -> Vec<Form>,
-    check: impl Fn(&Reference<'_, F>) -> Result<(), Box<dyn Error>>,
+    check: impl Fn(&Reference<'_, F>) -> TestCaseResult,
 ) {
     for entry in catalogue::<F>() {
         for shape in shapes.iter().filter(|shape| entry.fits(shape)) {
@@ -306,7 +298,9 @@ fn elements<F: Number>() {
             for t in LAYOUTS {
                 for out in LAYOUTS {
                     let checked = reference.check_elements(p, t, out);
-                    checked.map_err(|e| format!("{p:?}, {t:?} -> {out:?}: {e}"))?;
+                    checked.map_err(|e| {
+                        TestCaseError::fail(format!("{p:?}, {t:?} -> {out:?}: {e}"))
+                    })?;
                 }
             }
         }
@@ -321,7 +315,9 @@ fn objectives<F: Number>() {
                 for w in LAYOUTS {
                     for out in LAYOUTS {
                         let checked = reference.check_objective(p, t, w, out);
-                        checked.map_err(|e| format!("{p:?}, {t:?}, {w:?} -> {out:?}: {e}"))?;
+                        checked.map_err(|e| {
+                            TestCaseError::fail(format!("{p:?}, {t:?}, {w:?} -> {out:?}: {e}"))
+                        })?;
                     }
                 }
             }
@@ -335,7 +331,7 @@ fn large<F: Number>() {
     use Layout::RowMajor;
     for_all::<F>(LARGE, two_forms, |reference| {
         for layout in LAYOUTS {
-            let name = |e| format!("{layout:?}: {e}");
+            let name = |e| TestCaseError::fail(format!("{layout:?}: {e}"));
             let [a, b] = [layout, RowMajor];
             for (p, t, w, out) in [
                 (a, b, b, b),
@@ -373,21 +369,21 @@ fn broadcast<F: Number>() {
     }
 }
 
-fn materialised<A: Clone>(array: &ArrayD<A>, shape: &[usize]) -> Result<ArrayD<A>, Box<dyn Error>> {
-    let view = array.broadcast(IxDyn(shape)).ok_or("does not broadcast")?;
+fn materialised<A: Clone>(array: &ArrayD<A>, shape: &[usize]) -> Result<ArrayD<A>, TestCaseError> {
+    let view = array
+        .broadcast(IxDyn(shape))
+        .ok_or_else(|| TestCaseError::fail("does not broadcast"))?;
     Ok(view.as_standard_layout().into_owned())
 }
 
-fn broadcast_entry<F: Number>(
-    entry: &Entry<F>,
-    full: &[usize],
-    part: &[usize],
-) -> Result<(), Box<dyn Error>> {
+fn broadcast_entry<F: Number>(entry: &Entry<F>, full: &[usize], part: &[usize]) -> TestCaseResult {
     let loss = &*entry.fixed;
     let count = full.iter().product();
     let small_p = entry.predictions(part, &raw(31, count), entry.edges(part));
     let p = materialised(&small_p, full)?;
-    let view = small_p.broadcast(IxDyn(full)).ok_or("predictions")?;
+    let view = small_p
+        .broadcast(IxDyn(full))
+        .ok_or_else(|| TestCaseError::fail("predictions"))?;
     let loss_part = loss.loss_shape(part);
     let small_w = catalogue::weights::<F>(loss_part, &raw(33, count));
     let w = materialised(&small_w, loss.loss_shape(full))?;
@@ -414,7 +410,7 @@ fn broadcast_entry<F: Number>(
         let t: Targets<F> =
             map_targets!(&small_t, Targets => Targets, t => materialised(t, shape)?);
         let view: TargetsView<'_, F> = map_targets!(&small_t, Targets => TargetsView, t => {
-            t.broadcast(IxDyn(shape)).ok_or("targets")?
+            t.broadcast(IxDyn(shape)).ok_or_else(|| TestCaseError::fail("targets"))?
         });
         let want = loss.loss_and_gradient(p.view(), t.view())?;
         let got = loss.loss_and_gradient(p.view(), view)?;
@@ -448,13 +444,17 @@ fn empty_entry<F: Number>(
     form: Form,
     shape: &[usize],
     layout: Layout,
-) -> Result<(), Box<dyn Error>> {
+) -> TestCaseResult {
     let loss = &*entry.fixed;
     let p = Laid::new(&ArrayD::zeros(shape), layout, F::nan());
     let t = LaidTargets::new(&entry.targets(&entry.fixed, form, shape, &[]), layout);
     let (losses, gradient) = loss.loss_and_gradient(p.view(), t.view())?;
     if losses.shape() != loss.loss_shape(shape) || gradient.shape() != shape {
-        return Err(format!("shapes {:?} and {:?}", losses.shape(), gradient.shape()).into());
+        return Err(TestCaseError::fail(format!(
+            "shapes {:?} and {:?}",
+            losses.shape(),
+            gradient.shape()
+        )));
     }
     let mut buffer = Buffer::new(shape, layout);
     let sum = buffer.fill(|gradient| {
@@ -466,7 +466,7 @@ fn empty_entry<F: Number>(
     let mean = loss.objective(p.view(), t.view(), &ndarray_loss::Aggregate::Mean);
     match mean {
         Err(LossError::EmptyMean) => Ok(()),
-        other => Err(format!("mean of nothing: {other:?}").into()),
+        other => Err(TestCaseError::fail(format!("mean of nothing: {other:?}"))),
     }
 }
 

@@ -154,7 +154,7 @@ mod checks {
         ] {
             check_elementwise::<F>("squared error", SquaredError, &points);
             check_elementwise("huber", HuberLoss::<F>::default(), &points);
-            check_elementwise("bce", BinaryCrossentropy, &points);
+            check_elementwise::<F>("bce", BinaryCrossentropy, &points);
             check_elementwise(
                 "bce from logits",
                 BinaryCrossentropyWithLogits::<F>::default(),

@@ -5,58 +5,22 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
+use std::alloc::System;
 use std::fmt::Debug;
-use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::SeqCst};
 
 use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, IxDyn, Slice, arr0};
 use ndarray_loss::*;
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use support::*;
 
-struct Counting;
-
-/// Bytes ever asked for, bytes not yet given back, allocations of at least [`LARGE`] bytes.
-static ASKED: AtomicUsize = AtomicUsize::new(0);
-static LIVE: AtomicIsize = AtomicIsize::new(0);
-static LARGE_ONES: AtomicUsize = AtomicUsize::new(0);
-
-const LARGE: usize = 1 << 16;
-
-#[allow(unsafe_code)] // an allocator has no other form; it only counts and passes on
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ASKED.fetch_add(layout.size(), SeqCst);
-        LIVE.fetch_add(layout.size() as isize, SeqCst);
-        LARGE_ONES.fetch_add(usize::from(layout.size() >= LARGE), SeqCst);
-        // SAFETY: as the caller promised
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE.fetch_sub(layout.size() as isize, SeqCst);
-        // SAFETY: as the caller promised
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// What one call asked for.
-#[derive(Debug, Clone, Copy)]
-struct Counts {
-    bytes: usize,
-    large: usize,
-}
-
-fn counted<T>(work: impl FnOnce() -> T) -> (T, Counts) {
-    let (bytes, large) = (ASKED.load(SeqCst), LARGE_ONES.load(SeqCst));
+/// The result of some work, and how many bytes it asked for.
+fn counted<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let region = Region::new(COUNTING);
     let result = work();
-    let counts = Counts {
-        bytes: ASKED.load(SeqCst) - bytes,
-        large: LARGE_ONES.load(SeqCst) - large,
-    };
-    (result, counts)
+    (result, region.change().bytes_allocated)
 }
 
 /// What a call may ask for besides its results.
@@ -67,35 +31,18 @@ fn allowance() -> usize {
 
 #[track_caller]
 fn allocates_nothing<T>(case: &str, work: impl FnOnce() -> Result<T, LossError>) {
-    let (result, counts) = counted(work);
-    result.unwrap_or_else(|error| panic!("{case}: {error}"));
-    assert!(
-        counts.bytes <= allowance(),
-        "{case}: {} bytes, at most {} allowed",
-        counts.bytes,
-        allowance()
-    );
+    allocates_exactly(case, 0, work);
 }
 
-/// Large results and nothing else: the bytes that they hold, and an allocation for each.
+/// The bytes of the results and nothing else that grows.
 #[track_caller]
-fn allocates_exactly<T>(
-    case: &str,
-    expected: &[usize],
-    work: impl FnOnce() -> Result<T, LossError>,
-) {
-    let (result, counts) = counted(work);
+fn allocates_exactly<T>(case: &str, results: usize, work: impl FnOnce() -> Result<T, LossError>) {
+    let (result, bytes) = counted(work);
     result.unwrap_or_else(|error| panic!("{case}: {error}"));
-    let bytes: usize = expected.iter().sum();
-    let large = expected.iter().filter(|&&bytes| bytes >= LARGE).count();
-    assert_eq!(
-        counts.large, large,
-        "{case}: large allocations, expected {expected:?} bytes"
-    );
+    let most = results + allowance();
     assert!(
-        (bytes..=bytes + allowance()).contains(&counts.bytes),
-        "{case}: {} bytes instead of {bytes}",
-        counts.bytes
+        (results..=most).contains(&bytes),
+        "{case}: {bytes} bytes allocated, expected {results} to {most}"
     );
 }
 
@@ -303,14 +250,12 @@ impl WithElementwise<f32> for NewArrays<'_> {
         let p = probabilities::<f32>(self.0);
         let t = ArrayD::<f32>::ones(self.0);
         let all = p.len() * size_of::<f32>();
-        allocates_exactly(&format!("{name}: loss"), &[all], || loss.loss(&p, &t));
-        allocates_exactly(&format!("{name}: gradient"), &[all], || {
-            loss.gradient(&p, &t)
-        });
-        allocates_exactly(&format!("{name}: both"), &[all, all], || {
+        allocates_exactly(&format!("{name}: loss"), all, || loss.loss(&p, &t));
+        allocates_exactly(&format!("{name}: gradient"), all, || loss.gradient(&p, &t));
+        allocates_exactly(&format!("{name}: both"), 2 * all, || {
             loss.loss_and_gradient(&p, &t)
         });
-        allocates_exactly(&format!("{name}: objective and gradient"), &[all], || {
+        allocates_exactly(&format!("{name}: objective and gradient"), all, || {
             loss.objective_and_gradient(&p, &t, Aggregate::Mean)
         });
     }
@@ -321,16 +266,14 @@ impl WithItemwise<f32> for NewArrays<'_> {
         let p = probabilities::<f32>(self.0);
         let labels = ArrayD::<i64>::ones(IxDyn(&self.0[..1]));
         let (all, items) = (p.len() * size_of::<f32>(), labels.len() * size_of::<f32>());
-        allocates_exactly(&format!("{name}: loss"), &[items], || {
-            loss.loss(&p, &labels)
-        });
-        allocates_exactly(&format!("{name}: gradient"), &[all], || {
+        allocates_exactly(&format!("{name}: loss"), items, || loss.loss(&p, &labels));
+        allocates_exactly(&format!("{name}: gradient"), all, || {
             loss.gradient(&p, &labels)
         });
-        allocates_exactly(&format!("{name}: both"), &[items, all], || {
+        allocates_exactly(&format!("{name}: both"), items + all, || {
             loss.loss_and_gradient(&p, &labels)
         });
-        allocates_exactly(&format!("{name}: objective and gradient"), &[all], || {
+        allocates_exactly(&format!("{name}: objective and gradient"), all, || {
             loss.objective_and_gradient(&p, &labels, Aggregate::Mean)
         });
     }
@@ -343,19 +286,17 @@ fn plain_functions() {
         [2_u8; 50_000],
     );
     let (flat, bytes) = (p.flatten().into_owned(), 4 * 200_000);
-    allocates_exactly("binary_crossentropy", &[bytes], || {
+    allocates_exactly("binary_crossentropy", bytes, || {
         binary_crossentropy(&flat, &t)
     });
-    allocates_exactly("binary_crossentropy_gradient", &[bytes], || {
+    allocates_exactly("binary_crossentropy_gradient", bytes, || {
         binary_crossentropy_gradient(&flat, &t)
     });
-    allocates_exactly("binary_accuracy", &[bytes], || {
-        binary_accuracy(&flat, &t, 0.5)
-    });
-    allocates_exactly("categorical_accuracy", &[bytes / 4], || {
+    allocates_exactly("binary_accuracy", bytes, || binary_accuracy(&flat, &t, 0.5));
+    allocates_exactly("categorical_accuracy", bytes / 4, || {
         categorical_accuracy(&p, &labels, 2)
     });
-    allocates_exactly("aggregate_gradient", &[bytes], || {
+    allocates_exactly("aggregate_gradient", bytes, || {
         aggregate_gradient(&p, Aggregate::Mean)
     });
     allocates_nothing("aggregate", || aggregate(&p, Aggregate::Mean));
@@ -370,7 +311,7 @@ fn steps() {
     );
     let mut gradient = p.clone();
     let loss = CategoricalCrossentropyWithLogits::default();
-    let before = LIVE.load(SeqCst);
+    let region = Region::new(COUNTING);
     for _ in 0..100_000 {
         loss.objective_and_gradient_into(&p, &labels, Aggregate::Mean, &mut gradient)
             .unwrap();
@@ -382,8 +323,11 @@ fn steps() {
         );
         let _ = squared_error(&p, &labels).unwrap_err();
     }
-    let after = LIVE.load(SeqCst);
-    assert_eq!(after, before, "live bytes after 100 000 steps");
+    let change = region.change();
+    assert_eq!(
+        change.bytes_allocated, change.bytes_deallocated,
+        "bytes allocated and given back in 100 000 steps"
+    );
 }
 
 #[test]

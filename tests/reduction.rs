@@ -104,24 +104,24 @@ fn quotient(a: &Big, b: &Big) -> Big {
 
 /// Rounded to the type of the losses.
 trait Rounded: Bits {
-    fn round(exact: &Big) -> Self;
+    fn nearest(exact: &Big) -> Self;
 }
 
 impl Rounded for f32 {
-    fn round(exact: &Big) -> Self {
+    fn nearest(exact: &Big) -> Self {
         exact.to_f32().value()
     }
 }
 
 impl Rounded for f64 {
-    fn round(exact: &Big) -> Self {
+    fn nearest(exact: &Big) -> Self {
         exact.to_f64().value()
     }
 }
 
 #[track_caller]
 fn assert_within_one_ulp<F: Rounded>(case: &str, computed: F, exact: &Big) {
-    let rounded = F::round(exact);
+    let rounded = F::nearest(exact);
     assert!(
         ulps(computed, rounded) <= 1,
         "{case}, {}: {computed:e} instead of {rounded:e}, {} ULP",
@@ -227,7 +227,7 @@ fn unweighted<F: Rounded>() {
             aggregate(&values, Aggregate::Mean).unwrap(),
             &mean,
         );
-        let zeros = Array1::zeros(n);
+        let zeros = Array1::<F>::zeros(n);
         for (by, exact) in [(Aggregate::Sum, &exact), (Aggregate::Mean, &mean)] {
             let mut buffer = Array1::zeros(n);
             let name = format!("objective of {case}, {by:?}");
@@ -290,7 +290,9 @@ fn weighted<F: Rounded>() {
             let exact = quotient(&exact_sum(&values, weights), &divisor);
             let case = format!("{name} of {case}, condition {difficulty:.1e}");
             assert_within_one_ulp(&case, aggregate(&values, &by).unwrap(), &exact);
-            let objective = Itself.objective(&values, &Array1::zeros(n), &by).unwrap();
+            let objective = Itself
+                .objective(&values, &Array1::<F>::zeros(n), &by)
+                .unwrap();
             assert_within_one_ulp(&format!("objective: {case}"), objective, &exact);
         }
     });
