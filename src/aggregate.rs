@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use ndarray::{
-    Array, ArrayBase, ArrayView, ArrayViewD, Axis, Dimension, Ix1, IxDyn, ViewRepr, Zip,
+    Array, ArrayBase, ArrayView, ArrayViewD, Axis, Dimension, Ix0, IxDyn, ViewRepr, Zip,
 };
 
 use crate::engine::elementwise::{self, Job, Kernel, Operands, Weights};
@@ -214,7 +214,7 @@ const COST: f32 = 0.3;
 
 fn identity<'a, F: Float>(
     values: ArrayViewD<'a, F>,
-    nothing: &'a ArrayBase<ViewRepr<&'a F>, Ix1, F>,
+    nothing: &'a ArrayBase<ViewRepr<&'a F>, Ix0, F>,
     plan: &Plan<'a, F>,
     gradient: Option<ndarray::ArrayViewMutD<'a, F>>,
 ) -> Result<Pair, LossError> {
@@ -246,9 +246,9 @@ fn sum<F: Float>(values: ArrayViewD<'_, F>) -> Pair {
         weights: Weights::None,
         divisor: Pair::ONE,
     };
-    let zero = [F::zero()];
+    let zero = F::zero();
     // One zero broadcasts to every shape.
-    identity(values, &ndarray::aview1(&zero), &plan, None).unwrap_or(Pair::ZERO)
+    identity(values, &ndarray::aview0(&zero), &plan, None).unwrap_or(Pair::ZERO)
 }
 
 /// The losses as one number, within 1 ULP of the exactly rounded result.
@@ -279,8 +279,8 @@ pub fn aggregate<'l, 'w, F: Float, D: Dimension>(
     let loss = loss.into().into_dyn();
     let by = by.into();
     let plan = by.plan(loss.shape(), count_all(loss.shape()))?;
-    let zero = [F::zero()];
-    let zero = ndarray::aview1(&zero);
+    let zero = F::zero();
+    let zero = ndarray::aview0(&zero);
     let total = identity(loss, &zero, &plan, None)?;
     Ok(plan.finish(total))
 }
@@ -311,10 +311,10 @@ pub fn aggregate_gradient<'l, 'w, F: Float, D: Dimension>(
     let by = by.into();
     let plan = by.plan(loss.shape(), count_all(loss.shape()))?;
     let mut gradient = shape::allocate(loss.raw_dim(), shape::is_column_major(&loss))?;
-    let zero = [F::zero()];
+    let zero = F::zero();
     identity(
         loss.into_dyn(),
-        &ndarray::aview1(&zero),
+        &ndarray::aview0(&zero),
         &plan,
         Some(gradient.view_mut().into_dyn()),
     )?;

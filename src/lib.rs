@@ -39,8 +39,8 @@
 //! |---|---|---|---|
 //! | [`categorical_crossentropy_with_logits`], [`_gradient`](categorical_crossentropy_with_logits_gradient) | [`CategoricalCrossentropyWithLogits`] | −Σ tⱼ ln softmax(x)ⱼ | one class out of many |
 //! | [`categorical_crossentropy`], [`_gradient`](categorical_crossentropy_gradient) | [`CategoricalCrossentropy`] | −Σ tⱼ ln pⱼ | the same, where only probabilities are at hand |
-//! | [`multiclass_hinge_loss`], [`_gradient`](multiclass_hinge_loss_gradient) | [`MulticlassHingeLoss`] | max(0, maxⱼ≠ₜ pⱼ − p_t + δ) | a margin instead of probabilities |
-//! | [`categorical_accuracy`] | – | 1 where p_t is among the k largest | to report |
+//! | [`multiclass_hinge_loss`], [`_gradient`](multiclass_hinge_loss_gradient) | [`MulticlassHingeLoss`] | max(0, maxⱼ≠ₜ pⱼ − pₜ + δ) | a margin instead of probabilities |
+//! | [`categorical_accuracy`] | – | 1 where pₜ is among the k largest | to report |
 //!
 //! [`aggregate`] and [`aggregate_gradient`] make one number of them, by an [`Aggregate`]; [`class_weights`] and
 //! [`balanced_class_weights`] make weights of items from weights of classes. [`softmax`], [`log_softmax`],

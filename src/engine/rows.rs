@@ -335,7 +335,14 @@ pub(crate) fn run<F: Float, T: Target<F>, K: RowKernel<F>>(
     classes: usize,
     job: Job<F, K>,
 ) -> Pair {
-    let cost = job.kernel.cost() * classes.max(1) as f32;
+    if classes == 0 {
+        // Nothing to read, and nothing to add up: however many items there are, their loss is 0.
+        if let Some(mut loss) = operands.loss {
+            loss.fill(F::zero());
+        }
+        return Pair::ZERO;
+    }
+    let cost = job.kernel.cost() * classes as f32;
     if operands.mergeable() {
         match operands.into_rows(classes) {
             Some(rows) if rows.items > 0 => {

@@ -1,6 +1,6 @@
 //! Every check and alignment, before the first element is computed.
 
-use ndarray::{Array, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder};
+use ndarray::{Array, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder, Slice};
 
 use crate::error::{not_of_pair, output_shape_mismatch, shape_mismatch, too_large};
 use crate::float::{Float, Target};
@@ -49,10 +49,11 @@ pub(crate) fn check_pair<F: Float, T: Target<F>>(
         let t = t.to_float(Some(pair));
         t == low || t == high
     };
-    let all_fit = match targets.to_slice_memory_order() {
+    let once = distinct(targets, 0);
+    let all_fit = match once.to_slice_memory_order() {
         // without an early exit, so that it vectorises
         Some(slice) => slice.iter().fold(true, |all, &t| all & fits(t)),
-        None => targets.iter().all(|&t| fits(t)),
+        None => once.iter().all(|&t| fits(t)),
     };
     if all_fit {
         return Ok(());
@@ -69,6 +70,19 @@ pub(crate) fn check_output(expected: &[usize], output: &[usize]) -> Result<(), L
     } else {
         Err(output_shape_mismatch(expected, output))
     }
+}
+
+/// One index for each axis along which all elements are the same one: what is checked need not be checked again.
+///
+/// The last `kept` axes stay whole.
+pub(crate) fn distinct<'a, T>(view: &ArrayViewD<'a, T>, kept: usize) -> ArrayViewD<'a, T> {
+    let mut view = view.clone();
+    for axis in 0..view.ndim().saturating_sub(kept) {
+        if view.strides()[axis] == 0 && view.shape()[axis] > 1 {
+            view = view.slice_axis_move(Axis(axis), Slice::from(..1));
+        }
+    }
+    view
 }
 
 /// Zeros of this shape, or the error that says that there is no room for them.

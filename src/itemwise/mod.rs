@@ -8,8 +8,8 @@ pub(crate) mod multiclass_hinge_loss;
 pub(crate) mod softmax;
 
 use ndarray::{
-    Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Axis, Dimension, Ix1, Ix2, Ix3, Ix4,
-    Ix5, Ix6, IxDyn, Zip,
+    Array, ArrayRef, ArrayView, ArrayView1, ArrayViewD, ArrayViewMutD, Axis, Dimension, Ix1, Ix2,
+    Ix3, Ix4, Ix5, Ix6, IxDyn, Zip,
 };
 
 pub use ignore_label::IgnoreLabel;
@@ -20,7 +20,7 @@ use crate::engine::reduce::Pair;
 use crate::engine::rows::{
     self, Block, Dense, Group, GroupTargets, Job, Operands, Row, RowKernel, RowTarget, Targets,
 };
-use crate::engine::shape::{allocate, check_output};
+use crate::engine::shape::{allocate, check_output, distinct};
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
 use crate::float::kind;
 use crate::{Aggregate, Float, LossError, Target};
@@ -549,10 +549,11 @@ pub(crate) fn check_labels<F: Float, T: Target<F>>(
     ignored: impl Fn(T) -> bool,
 ) -> Result<(), LossError> {
     let fits = |label: T| label.class() < classes || ignored(label);
-    let all_fit = match labels.to_slice_memory_order() {
+    let once = distinct(labels, 0);
+    let all_fit = match once.to_slice_memory_order() {
         // without an early exit, so that it vectorises
         Some(slice) => slice.iter().fold(true, |all, &label| all & fits(label)),
-        None => labels.iter().all(|&label| fits(label)),
+        None => once.iter().all(|&label| fits(label)),
     };
     if all_fit {
         return Ok(());
@@ -572,7 +573,7 @@ fn check_one_hot<F: Float, T: Target<F>>(rows: &ArrayViewD<'_, T>) -> Result<(),
         // With classes but no items, or, refused before, items without classes.
         return Ok(());
     }
-    for (index, row) in rows.lanes(Axis(last)).into_iter().enumerate() {
+    let is_one_hot = |row: ArrayView1<'_, T>| {
         let mut ones = 0;
         let mut others = false;
         for t in row {
@@ -580,7 +581,14 @@ fn check_one_hot<F: Float, T: Target<F>>(rows: &ArrayViewD<'_, T>) -> Result<(),
             ones += usize::from(t == F::one());
             others |= t != F::one() && t != F::zero();
         }
-        if ones != 1 || others {
+        ones == 1 && !others
+    };
+    let once = distinct(rows, 1);
+    if once.lanes(Axis(last)).into_iter().all(is_one_hot) {
+        return Ok(());
+    }
+    for (index, row) in rows.lanes(Axis(last)).into_iter().enumerate() {
+        if !is_one_hot(row) {
             return Err(not_one_hot(index));
         }
     }
