@@ -157,7 +157,7 @@ impl Arithmetic for f64 {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the target of predictions of type `{F}`",
     label = "targets must be `{F}`, `bool` or a primitive integer",
-    note = "convert float targets of another type first, for example with `t.mapv(f64::from)`"
+    note = "convert float targets of another type first, for example with `t.mapv(|t| t as {F})`"
 )]
 pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
     /// What arrays of this type can mean to an item-wise loss: distributions, one-hot rows, or labels.

@@ -90,6 +90,8 @@ mod float;
 mod gradcheck;
 mod itemwise;
 pub mod math;
+#[cfg(doctest)]
+mod refusals;
 
 pub use accuracy::{binary_accuracy, categorical_accuracy};
 pub use activation::{

@@ -107,19 +107,18 @@ macro_rules! check_into {
         allocates_nothing(&format!("{case}: loss_and_gradient_into"), || {
             loss.loss_and_gradient_into($p.view(), &t, losses, gradient)
         });
-        for by in [Aggregate::Mean, Aggregate::normalized_sum($weights)] {
-            allocates_nothing(&format!("{case}: objective"), || {
-                loss.objective($p.view(), &t, &by)
-            });
-            allocates_nothing(&format!("{case}: objective_and_gradient_into"), || {
-                loss.objective_and_gradient_into($p.view(), &t, &by, gradient)
-            });
-            allocates_nothing(&format!("{case}: objective_and_gradient_in_place"), || {
-                loss.objective_and_gradient_in_place(&mut $p.view_mut(), &t, &by)
-            });
-            let values = losses.view();
-            allocates_nothing(&format!("{case}: aggregate"), || aggregate(values, &by));
-        }
+        let by = Aggregate::normalized_sum($weights);
+        allocates_nothing(&format!("{case}: objective"), || {
+            loss.objective($p.view(), &t, &by)
+        });
+        allocates_nothing(&format!("{case}: objective_and_gradient_into"), || {
+            loss.objective_and_gradient_into($p.view(), &t, &by, gradient)
+        });
+        allocates_nothing(&format!("{case}: objective_and_gradient_in_place"), || {
+            loss.objective_and_gradient_in_place(&mut $p.view_mut(), &t, &by)
+        });
+        let values = losses.view();
+        allocates_nothing(&format!("{case}: aggregate"), || aggregate(values, &by));
     }};
 }
 
@@ -216,8 +215,8 @@ fn callers_buffers() {
     for (layout, shape) in [
         (Contiguous, vec![1000]),
         (Contiguous, vec![1_000_000]),
-        (Strided, vec![1_000_000]),
-        (Transposed, vec![1000, 1000]),
+        (Strided, vec![200_000]),
+        (Transposed, vec![400, 500]),
     ] {
         every_elementwise_loss(&mut CallersBuffers {
             layout,
@@ -227,13 +226,13 @@ fn callers_buffers() {
     for (layout, shape) in [
         (Contiguous, vec![100, 10]),
         (Contiguous, vec![100_000, 10]),
-        (Strided, vec![100_000, 10]),
-        (Transposed, vec![100_000, 10]),
-        (Contiguous, vec![500, 2000]),
-        (Strided, vec![500, 2000]),
+        (Strided, vec![20_000, 10]),
+        (Transposed, vec![20_000, 10]),
+        (Contiguous, vec![100, 2000]),
+        (Strided, vec![100, 2000]),
         (Contiguous, vec![1, 200_000]),
         (Strided, vec![1, 200_000]),
-        (Transposed, vec![5, 200_000]),
+        (Transposed, vec![2, 100_000]),
     ] {
         every_itemwise_loss(&mut CallersBuffers {
             layout,

@@ -96,10 +96,19 @@ fn condition<F: Bits>(losses: &[F], weights: &[F]) -> f64 {
 
 /// To 300 bits: far more than the rounding to either type can tell from the exact one.
 fn quotient(a: &Big, b: &Big) -> Big {
+    // From unlimited precision in two steps, since one does not round.
+    let rounded = |x: &Big| {
+        x.clone()
+            .with_precision(100_000)
+            .value()
+            .with_precision(300)
+            .value()
+    };
     if *a == Big::ZERO {
-        return Big::ZERO;
+        Big::ZERO
+    } else {
+        rounded(a) / rounded(b)
     }
-    a.clone().with_precision(300).value() / b.clone().with_precision(300).value()
 }
 
 /// Rounded to the type of the losses.
@@ -160,7 +169,7 @@ impl Terms {
 
     fn draw<F: Bits>(self, n: usize, random: &mut ChaCha8Rng) -> Vec<F> {
         let largest = F::max_value().exactly();
-        let sign = |i: usize| if i % 2 == 0 { 1.0 } else { -1.0 };
+        let sign = |i: usize| if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let mut values: Vec<F> = (0..n)
             .map(|i| {
                 let x: f64 = random.random_range(0.5..1.0);

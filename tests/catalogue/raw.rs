@@ -42,7 +42,7 @@ impl Domain {
     /// A prediction.
     fn prediction<F: Number>(self, raw: Raw, edges: Edges) -> F {
         let choice = mix(raw ^ 0xed6e);
-        let edge = matches!(edges, Edges::OneIn(n) if choice % n == 0);
+        let edge = matches!(edges, Edges::OneIn(n) if choice.is_multiple_of(n));
         match (self, edge) {
             (Domain::Scores, false) => match choice >> 61 {
                 // on a coarse grid, for ties and kinks; wide; or ordinary
