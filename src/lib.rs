@@ -69,9 +69,10 @@
 //!
 //! # Guarantees
 //!
-//! - **Reproducible**: the same bits for any number of threads, with and without the feature `rayon`, and on every
+//! - **Reproducible**, by construction; the test of it is under way: the same bits for any number of threads, with and without the feature `rayon`, and on every
 //!   instruction set that is dispatched to; no value depends on an element's place.
-//! - **Accurate**: see the accuracy table in the README; sums are compensated.
+//! - **Accurate**: sums are compensated, and [`math`] says the error bounds of its functions. Those of the losses are
+//!   not measured as a whole yet.
 //! - **Frugal**: the `_into`, `_in_place` and `objective` methods allocate nothing that grows with the input.
 //! - **Safe**: `#![forbid(unsafe_code)]`; no panic is reachable.
 //!
