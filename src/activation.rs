@@ -4,10 +4,11 @@ use ndarray::{Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Dimension};
 
 use crate::elementwise::ElementwiseLoss;
 use crate::engine::elementwise::Weights;
+use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    self, BLOCK, Block, Dense, Group, GroupTargets, Job, Operands, ROWS, Row, RowKernel, RowTarget,
-    Targets, transpose, transpose_back,
+    BLOCK, Block, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
+    transpose_back,
 };
 use crate::engine::shape::{allocate, check_output, is_column_major};
 use crate::error::{shape_mismatch, too_few_classes};
@@ -153,7 +154,9 @@ impl<F: Float> RowKernel<F> for Activation {
         let summary = known.summary;
         let fill = |start: usize, block: &mut Block<F>| match target {
             RowTarget::Label(_) => {}
-            RowTarget::Dense(cotangents) => cotangents(start, block),
+            RowTarget::Dense(cotangents) => {
+                *block = *cotangents.block(start, &mut [F::zero(); BLOCK]);
+            }
         };
         if row.wants_gradient() {
             let mut term_buffer = [zero; BLOCK];
@@ -229,7 +232,7 @@ fn along_classes<'a, F: Float>(
         scale: F::one(),
         divisor: Pair::ONE,
     };
-    rows::run(operands, classes, job);
+    items::run(operands, classes, job);
 }
 
 fn check_classes<F, D: Dimension>(logits: &ArrayView<'_, F, D>) -> Result<(), LossError> {

@@ -224,6 +224,7 @@ fn identity<'a, F: Float>(
     Ok(elementwise::run(
         Operands {
             targets,
+            pair: None,
             weights: plan.weights.clone(),
             loss: None,
             predictions: Some(values),
@@ -231,12 +232,11 @@ fn identity<'a, F: Float>(
         },
         Job {
             kernel: Identity,
-            pair: None,
             reduce: true,
             scale: plan.scale(),
             divisor: plan.divisor,
-            cost: COST,
         },
+        COST,
     ))
 }
 

@@ -447,11 +447,11 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
             operands: Operands {
                 predictions: self.predictions,
                 targets: self.targets,
+                pair: loss.labels(),
                 weights: Weights::None,
                 loss: loss_out,
                 gradient,
             },
-            pair: loss.labels(),
             reduce: false,
             scale: F::one(),
             divisor: Pair::ONE,
@@ -472,11 +472,11 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
             operands: Operands {
                 predictions: self.predictions,
                 targets: self.targets,
+                pair: loss.labels(),
                 weights: plan.weights.clone(),
                 loss: None,
                 gradient,
             },
-            pair: loss.labels(),
             reduce: true,
             scale: plan.scale(),
             divisor: plan.divisor,
@@ -494,7 +494,6 @@ pub trait Visitor<F: Float> {
 /// All that the engine needs but for the kernel.
 struct Run<'a, F, T> {
     operands: Operands<'a, F, T>,
-    pair: Option<BinaryLabels>,
     reduce: bool,
     scale: F,
     divisor: Pair,
@@ -506,13 +505,11 @@ impl<F: Float, T: Target<F>> Visitor<F> for Run<'_, F, T> {
     fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Pair {
         let job = Job {
             kernel: Scalar(loss),
-            pair: self.pair,
             reduce: self.reduce,
             scale: self.scale,
             divisor: self.divisor,
-            cost: loss.cost(),
         };
-        engine::run(self.operands, job)
+        engine::run(self.operands, job, loss.cost())
     }
 }
 

@@ -2,52 +2,43 @@
 //!
 //! Where every operand is contiguous in the same order, a chunk is a slice of each. Otherwise the axes are put into
 //! the order of memory, and a chunk is a tile, small in every direction that is contiguous for one of the operands,
-//! which is copied to the stack and back.
+//! which is copied to the stack and back. Targets of other types become floats on the way.
 
-use ndarray::{ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, IxDyn, Zip};
-use pulp::NullaryFnOnce;
+use ndarray::{ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, Dimension, IxDyn, Zip};
 
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
-use super::simd;
+use super::span::{Span, SpanKernel, Stream, WeightStream, unzip};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
 
-/// How many elements the kernel sees at once; what lies between its passes stays in the first-level cache.
-const BLOCK: usize = 512;
+pub(crate) use super::span::{Job, Kernel};
 
-/// The elements of a tile at most.
+/// The elements of a tile at most, and of targets that are converted at once.
 const TILE: usize = 1024;
-
-/// The arithmetic of one element. All functions have to be `#[inline(always)]`.
-pub(crate) trait Kernel<F>: Copy + Send + Sync {
-    fn value(self, prediction: F, target: F) -> F;
-    fn derivative(self, prediction: F, target: F) -> F;
-    fn value_and_derivative(self, prediction: F, target: F) -> (F, F);
-}
 
 /// Weights of the elements, broadcast to their shape.
 #[derive(Clone)]
-pub(crate) enum Weights<'a, F> {
+pub(crate) enum Weights<'a, F, D = IxDyn> {
     None,
-    Floats(ArrayViewD<'a, F>),
-    Mask(ArrayViewD<'a, bool>),
+    Floats(ArrayView<'a, F, D>),
+    Mask(ArrayView<'a, bool, D>),
 }
 
-/// What is the same for all elements.
-#[derive(Clone, Copy)]
-pub(crate) struct Job<F, K> {
-    pub(crate) kernel: K,
-    /// How the kernel's `bool` targets are written.
-    pub(crate) pair: Option<BinaryLabels>,
-    /// Whether the losses are added up.
-    pub(crate) reduce: bool,
-    /// Factor of the gradients, where there are no weights.
-    pub(crate) scale: F,
-    /// Divides the weights before they multiply the gradients.
-    pub(crate) divisor: Pair,
-    /// A rough number of nanoseconds for an element.
-    pub(crate) cost: f32,
+impl<F, D: Dimension> Weights<'_, F, D> {
+    pub(super) fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
+        match self {
+            Weights::None => (Weights::None, Weights::None),
+            Weights::Floats(view) => {
+                let (left, right) = view.split_at(axis, middle);
+                (Weights::Floats(left), Weights::Floats(right))
+            }
+            Weights::Mask(view) => {
+                let (left, right) = view.split_at(axis, middle);
+                (Weights::Mask(left), Weights::Mask(right))
+            }
+        }
+    }
 }
 
 /// The arrays, all of one shape.
@@ -55,144 +46,47 @@ pub(crate) struct Operands<'a, F, T> {
     /// Absent where they lie in the buffer of the gradient.
     pub(crate) predictions: Option<ArrayViewD<'a, F>>,
     pub(crate) targets: ArrayViewD<'a, T>,
+    /// How `bool` targets are written as numbers.
+    pub(crate) pair: Option<BinaryLabels>,
     pub(crate) weights: Weights<'a, F>,
     pub(crate) loss: Option<ArrayViewMutD<'a, F>>,
     pub(crate) gradient: Option<ArrayViewMutD<'a, F>>,
 }
 
 /// Fills the outputs and returns the (weighted) sum of the losses.
+///
+/// `cost` is a rough number of nanoseconds for an element.
 pub(crate) fn run<F: Float, T: Target<F>, K: Kernel<F>>(
-    mut operands: Operands<'_, F, T>,
+    operands: Operands<'_, F, T>,
     job: Job<F, K>,
+    cost: f32,
+) -> Pair {
+    traverse(operands, &job, cost)
+}
+
+fn traverse<F: Float, T: Target<F>>(
+    mut operands: Operands<'_, F, T>,
+    kernel: &dyn SpanKernel<F>,
+    cost: f32,
 ) -> Pair {
     if !operands.in_row_major_order() {
         operands.order_axes();
     }
+    let pair = operands.pair;
     match operands.into_span() {
-        Ok(span) => parallel::run(Spanning { span, job }, job.cost),
-        Err(operands) => parallel::run(Tiling { operands, job }, job.cost),
+        Ok(span) => parallel::run(Spanning { span, pair, kernel }, cost),
+        Err(operands) => parallel::run(Tiling { operands, kernel }, cost),
     }
 }
 
-/// Contiguous elements, or one for all.
-#[derive(Clone, Copy)]
-enum Stream<'a, T> {
-    Slice(&'a [T]),
-    Constant(T),
-}
-
-impl<'a, T: Copy> Stream<'a, T> {
-    fn of(view: &ArrayViewD<'a, T>) -> Option<Self> {
-        if let Some(slice) = view.to_slice() {
-            return Some(Self::Slice(slice));
-        }
-        let constant = view
-            .shape()
-            .iter()
-            .zip(view.strides())
-            .all(|(&n, &stride)| n == 1 || stride == 0);
-        if constant {
-            view.first().copied().map(Self::Constant)
-        } else {
-            None
-        }
-    }
-
-    fn split_at(self, middle: usize) -> (Self, Self) {
-        match self {
-            Self::Slice(slice) => {
-                let (left, right) = slice.split_at(middle);
-                (Self::Slice(left), Self::Slice(right))
-            }
-            Self::Constant(value) => (Self::Constant(value), Self::Constant(value)),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum WeightStream<'a, F> {
-    None,
-    Floats(Stream<'a, F>),
-    Mask(Stream<'a, bool>),
-}
-
-impl<'a, F: Float> WeightStream<'a, F> {
-    fn of(weights: &Weights<'a, F>) -> Option<Self> {
-        Some(match weights {
-            Weights::None => Self::None,
-            Weights::Floats(view) => Self::Floats(Stream::of(view)?),
-            Weights::Mask(view) => Self::Mask(Stream::of(view)?),
-        })
-    }
-
-    fn split_at(self, middle: usize) -> (Self, Self) {
-        match self {
-            Self::None => (Self::None, Self::None),
-            Self::Floats(stream) => {
-                let (left, right) = stream.split_at(middle);
-                (Self::Floats(left), Self::Floats(right))
-            }
-            Self::Mask(stream) => {
-                let (left, right) = stream.split_at(middle);
-                (Self::Mask(left), Self::Mask(right))
-            }
-        }
-    }
-}
-
-/// The operands where all of them are contiguous.
-struct Span<'a, F, T> {
-    size: usize,
-    predictions: Option<&'a [F]>,
-    targets: Stream<'a, T>,
-    weights: WeightStream<'a, F>,
-    loss: Option<&'a mut [F]>,
-    gradient: Option<&'a mut [F]>,
-}
-
-impl<F: Float, T: Copy> Span<'_, F, T> {
-    fn split_at(self, middle: usize) -> (Self, Self) {
-        let (left_targets, right_targets) = self.targets.split_at(middle);
-        let (left_weights, right_weights) = self.weights.split_at(middle);
-        let (left_predictions, right_predictions) =
-            unzip(self.predictions.map(|slice| slice.split_at(middle)));
-        let (left_loss, right_loss) = unzip(self.loss.map(|slice| slice.split_at_mut(middle)));
-        let (left_gradient, right_gradient) =
-            unzip(self.gradient.map(|slice| slice.split_at_mut(middle)));
-        (
-            Self {
-                size: middle,
-                predictions: left_predictions,
-                targets: left_targets,
-                weights: left_weights,
-                loss: left_loss,
-                gradient: left_gradient,
-            },
-            Self {
-                size: self.size - middle,
-                predictions: right_predictions,
-                targets: right_targets,
-                weights: right_weights,
-                loss: right_loss,
-                gradient: right_gradient,
-            },
-        )
-    }
-}
-
-pub(super) fn unzip<T>(pair: Option<(T, T)>) -> (Option<T>, Option<T>) {
-    match pair {
-        Some((left, right)) => (Some(left), Some(right)),
-        None => (None, None),
-    }
-}
-
-struct Spanning<'a, F, T, K> {
+/// Contiguous operands.
+struct Spanning<'a, 'k, F, T> {
     span: Span<'a, F, T>,
-    job: Job<F, K>,
+    pair: Option<BinaryLabels>,
+    kernel: &'k dyn SpanKernel<F>,
 }
 
-impl<F: Float, T: Target<F>, K: Kernel<F>> Divisible for Spanning<'_, F, T, K> {
+impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
     fn size(&self) -> usize {
         self.span.size
     }
@@ -205,122 +99,47 @@ impl<F: Float, T: Target<F>, K: Kernel<F>> Divisible for Spanning<'_, F, T, K> {
         let chunks = self.span.size.div_ceil(CHUNK);
         let middle = CHUNK * (chunks.next_power_of_two() / 2);
         let (left, right) = self.span.split_at(middle);
-        let job = self.job;
-        Ok((Self { span: left, job }, Self { span: right, job }))
+        Ok((
+            Self { span: left, ..self },
+            Self {
+                span: right,
+                ..self
+            },
+        ))
     }
 
     fn run(self) -> Pair {
-        simd::dispatch(self)
+        let mut lanes = Lanes::ZERO;
+        match self.span.targets {
+            Stream::Constant(target) => {
+                let target = Stream::Constant(target.to_float(self.pair));
+                self.kernel.run(self.span.with_targets(target), &mut lanes);
+            }
+            Stream::Slice(targets) => match T::as_floats(targets) {
+                Some(floats) => {
+                    let span = self.span.with_targets(Stream::Slice(floats));
+                    self.kernel.run(span, &mut lanes);
+                }
+                None => self.convert(targets, &mut lanes),
+            },
+        }
+        lanes.total()
     }
 }
 
-impl<F: Float, T: Target<F>, K: Kernel<F>> NullaryFnOnce for Spanning<'_, F, T, K> {
-    type Output = Pair;
-
-    #[inline(always)]
-    fn call(self) -> Pair {
-        let Self { span, job } = self;
-        let mut lanes = Lanes::ZERO;
-        let lanes = lanes.in_memory();
-        let mut prediction_block = [F::zero(); BLOCK];
-        let mut target_block = [F::zero(); BLOCK];
-        let mut weight_block = [F::zero(); BLOCK];
-        let mut loss_block = [F::zero(); BLOCK];
-        if let Stream::Constant(target) = span.targets {
-            target_block.fill(target.to_float(job.pair));
-        }
-        let (mut loss_out, mut gradient_out) = (span.loss, span.gradient);
-        let mut start = 0;
-        while start < span.size {
-            let end = (start + BLOCK).min(span.size);
-            let n = end - start;
-            let targets = match span.targets {
-                Stream::Constant(_) => &target_block[..n],
-                Stream::Slice(slice) => match T::as_floats(&slice[start..end]) {
-                    Some(floats) => floats,
-                    None => {
-                        for (block, &t) in target_block.iter_mut().zip(&slice[start..end]) {
-                            *block = t.to_float(job.pair);
-                        }
-                        &target_block[..n]
-                    }
-                },
-            };
-            let mut gradient = gradient_out.as_deref_mut().map(|out| &mut out[start..end]);
-            let predictions = match (span.predictions, gradient.as_deref()) {
-                (Some(slice), _) => &slice[start..end],
-                (None, Some(in_place)) => {
-                    prediction_block[..n].copy_from_slice(in_place);
-                    &prediction_block[..n]
-                }
-                (None, None) => &prediction_block[..n],
-            };
-            let loss = match loss_out.as_deref_mut() {
-                Some(out) => Some(&mut out[start..end]),
-                None if job.reduce => Some(&mut loss_block[..n]),
-                None => None,
-            };
-            let loss = match (loss, &mut gradient) {
-                (Some(loss), Some(gradient)) => {
-                    let inputs = predictions.iter().zip(targets);
-                    for ((l, g), (&p, &t)) in loss.iter_mut().zip(gradient.iter_mut()).zip(inputs) {
-                        let (value, derivative) = job.kernel.value_and_derivative(p, t);
-                        *l = value;
-                        *g = derivative * job.scale;
-                    }
-                    Some(loss)
-                }
-                (Some(loss), None) => {
-                    for (l, (&p, &t)) in loss.iter_mut().zip(predictions.iter().zip(targets)) {
-                        *l = job.kernel.value(p, t);
-                    }
-                    Some(loss)
-                }
-                (None, Some(gradient)) => {
-                    for (g, (&p, &t)) in gradient.iter_mut().zip(predictions.iter().zip(targets)) {
-                        *g = job.kernel.derivative(p, t) * job.scale;
-                    }
-                    None
-                }
-                (None, None) => None,
-            };
-            let weights = match span.weights {
-                WeightStream::None => None,
-                WeightStream::Floats(Stream::Slice(slice)) => Some(&slice[start..end]),
-                WeightStream::Floats(Stream::Constant(weight)) => {
-                    weight_block[..n].fill(weight);
-                    Some(&weight_block[..n])
-                }
-                WeightStream::Mask(Stream::Slice(slice)) => {
-                    for (block, &keep) in weight_block.iter_mut().zip(&slice[start..end]) {
-                        *block = if keep { F::one() } else { F::zero() };
-                    }
-                    Some(&weight_block[..n])
-                }
-                WeightStream::Mask(Stream::Constant(keep)) => {
-                    weight_block[..n].fill(if keep { F::one() } else { F::zero() });
-                    Some(&weight_block[..n])
-                }
-            };
-            if let (Some(gradient), Some(weights)) = (gradient, weights) {
-                for (g, &w) in gradient.iter_mut().zip(weights) {
-                    let weighted = *g * F::coefficient(w, job.divisor);
-                    *g = if w == F::zero() { F::zero() } else { weighted };
-                }
+impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
+    /// Converts the targets piece by piece.
+    fn convert(self, targets: &[T], lanes: &mut Lanes) {
+        let mut floats = [F::zero(); TILE];
+        let mut rest = self.span;
+        for targets in targets.chunks(TILE) {
+            let (span, behind) = rest.split_at(targets.len());
+            rest = behind;
+            for (float, &t) in floats.iter_mut().zip(targets) {
+                *float = t.to_float(self.pair);
             }
-            match (loss, weights) {
-                (Some(loss), None) if job.reduce => F::accumulate(lanes, loss),
-                (Some(loss), Some(weights)) if job.reduce => {
-                    F::accumulate_weighted(lanes, loss, weights);
-                }
-                _ => {}
-            }
-            start = end;
-        }
-        if job.reduce {
-            lanes.total()
-        } else {
-            Pair::ZERO
+            let span = span.with_targets(Stream::Slice(&floats[..targets.len()]));
+            self.kernel.run(span, lanes);
         }
     }
 }
@@ -360,6 +179,7 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         Self {
             predictions: self.predictions.map(|view| change.view(view)),
             targets: change.view(self.targets),
+            pair: self.pair,
             weights: match self.weights {
                 Weights::None => Weights::None,
                 Weights::Floats(view) => Weights::Floats(change.view(view)),
@@ -386,6 +206,7 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         let empty = Self {
             predictions: None,
             targets: self.targets.clone(),
+            pair: self.pair,
             weights: Weights::None,
             loss: None,
             gradient: None,
@@ -444,17 +265,7 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         let (left_predictions, right_predictions) =
             unzip(self.predictions.map(|view| view.split_at(axis, middle)));
         let (left_targets, right_targets) = self.targets.split_at(axis, middle);
-        let (left_weights, right_weights) = match self.weights {
-            Weights::None => (Weights::None, Weights::None),
-            Weights::Floats(view) => {
-                let (left, right) = view.split_at(axis, middle);
-                (Weights::Floats(left), Weights::Floats(right))
-            }
-            Weights::Mask(view) => {
-                let (left, right) = view.split_at(axis, middle);
-                (Weights::Mask(left), Weights::Mask(right))
-            }
-        };
+        let (left_weights, right_weights) = self.weights.split_at(axis, middle);
         let (left_loss, right_loss) = unzip(self.loss.map(|view| view.split_at(axis, middle)));
         let (left_gradient, right_gradient) =
             unzip(self.gradient.map(|view| view.split_at(axis, middle)));
@@ -462,6 +273,7 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
             Self {
                 predictions: left_predictions,
                 targets: left_targets,
+                pair: self.pair,
                 weights: left_weights,
                 loss: left_loss,
                 gradient: left_gradient,
@@ -469,6 +281,7 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
             Self {
                 predictions: right_predictions,
                 targets: right_targets,
+                pair: self.pair,
                 weights: right_weights,
                 loss: right_loss,
                 gradient: right_gradient,
@@ -503,12 +316,12 @@ impl Change for Reorder {
     }
 }
 
-struct Tiling<'a, F, T, K> {
+struct Tiling<'a, 'k, F, T> {
     operands: Operands<'a, F, T>,
-    job: Job<F, K>,
+    kernel: &'k dyn SpanKernel<F>,
 }
 
-impl<F: Float, T: Target<F>, K: Kernel<F>> Divisible for Tiling<'_, F, T, K> {
+impl<F: Float, T: Target<F>> Divisible for Tiling<'_, '_, F, T> {
     fn size(&self) -> usize {
         self.operands.targets.len()
     }
@@ -520,21 +333,19 @@ impl<F: Float, T: Target<F>, K: Kernel<F>> Divisible for Tiling<'_, F, T, K> {
         let axis = self.operands.axis_to_divide();
         let middle = self.operands.shape()[axis].next_power_of_two() / 2;
         let (left, right) = self.operands.split_at(Axis(axis), middle);
-        let job = self.job;
+        let kernel = self.kernel;
+        let (operands, other) = (left, right);
         Ok((
+            Self { operands, kernel },
             Self {
-                operands: left,
-                job,
-            },
-            Self {
-                operands: right,
-                job,
+                operands: other,
+                kernel,
             },
         ))
     }
 
     fn run(self) -> Pair {
-        let Self { operands, job } = self;
+        let Self { operands, kernel } = self;
         let size = operands.targets.len();
         let dim = operands.targets.raw_dim();
         let mut prediction_tile = [F::zero(); TILE];
@@ -548,7 +359,7 @@ impl<F: Float, T: Target<F>, K: Kernel<F>> Divisible for Tiling<'_, F, T, K> {
             gather(view, &mut prediction_tile[..size], &dim, |x| x);
         }
         gather(&operands.targets, &mut target_tile[..size], &dim, |t: T| {
-            t.to_float(job.pair)
+            t.to_float(operands.pair)
         });
         let weights = match &operands.weights {
             Weights::None => WeightStream::None,
@@ -576,14 +387,15 @@ impl<F: Float, T: Target<F>, K: Kernel<F>> Divisible for Tiling<'_, F, T, K> {
                 .is_some()
                 .then_some(&mut gradient_tile[..size]),
         };
-        let sum = simd::dispatch(Spanning::<F, F, K> { span, job });
+        let mut lanes = Lanes::ZERO;
+        kernel.run(span, &mut lanes);
         if let Some(view) = operands.loss {
             scatter(&loss_tile[..size], view, &dim);
         }
         if let Some(view) = operands.gradient {
             scatter(&gradient_tile[..size], view, &dim);
         }
-        sum
+        lanes.total()
     }
 }
 

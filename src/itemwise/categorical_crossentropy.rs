@@ -133,10 +133,10 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
                 let mut values = [zero; BLOCK];
                 let mut derivatives = [zero; BLOCK];
                 for start in row.starts() {
-                    targets(start, &mut target_block);
+                    let targets = targets.block(start, &mut target_block);
                     let scores = row.scores(start, zero, &mut scores_buffer);
                     for i in 0..BLOCK {
-                        let (value, derivative) = term(scores[i], target_block[i]);
+                        let (value, derivative) = term(scores[i], targets[i]);
                         values[i] = value;
                         derivatives[i] = derivative * coefficient;
                     }

@@ -131,21 +131,23 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
                 };
                 row_of_targets(row, fill, Some(F::one()), coefficient)
             }
-            RowTarget::Dense(targets) if self.smoothing == F::zero() => {
-                row_of_targets(row, targets, None, coefficient)
-            }
+            RowTarget::Dense(targets) if self.smoothing == F::zero() => row_of_targets(
+                row,
+                |start, block| *block = *targets.block(start, &mut [F::zero(); BLOCK]),
+                None,
+                coefficient,
+            ),
             RowTarget::Dense(targets) => {
                 let smoothed = self.smoothed(row.classes());
                 // The total is that of the targets as given, smoothed at the end.
                 let mut lanes = Lanes::ZERO;
                 let mut block = [F::zero(); BLOCK];
                 for start in row.starts() {
-                    targets(start, &mut block);
-                    F::accumulate(&mut lanes, &block);
+                    F::accumulate(&mut lanes, targets.block(start, &mut block));
                 }
                 let total = smoothed.total(F::narrow(lanes.total().value()));
                 let fill = |start: usize, block: &mut Block<F>| {
-                    targets(start, block);
+                    *block = *targets.block(start, &mut [F::zero(); BLOCK]);
                     for t in block {
                         *t = smoothed.target(*t);
                     }

@@ -1,7 +1,7 @@
 //! Items that are left out.
 
 use super::ItemwiseLoss;
-use crate::engine::rows::{Dense, Group, Row, RowKernel, RowTarget};
+use crate::engine::rows::{Batch, Dense, Group, Row, RowKernel, RowTarget};
 use crate::{CategoricalCrossentropyWithLogits, Float, LossError};
 
 /// An item-wise loss without the items of one label: see [`ItemwiseLoss::ignore_label`].
@@ -40,6 +40,7 @@ impl<F: Float> IgnoreLabel<CategoricalCrossentropyWithLogits<F>> {
 impl<F: Float, L: RowKernel<F>> RowKernel<F> for IgnoreLabel<L> {
     const MIN_CLASSES: usize = L::MIN_CLASSES;
     const DENSE: Dense = L::DENSE;
+    const IGNORES: bool = true;
 
     #[inline(always)]
     fn cost(self) -> f32 {
@@ -49,6 +50,11 @@ impl<F: Float, L: RowKernel<F>> RowKernel<F> for IgnoreLabel<L> {
     #[inline(always)]
     fn ignores(self, label: i128) -> bool {
         label == self.label || self.loss.ignores(label)
+    }
+
+    #[inline(always)]
+    fn batch(self, batch: Batch<'_, F>) {
+        self.loss.batch(batch);
     }
 
     #[inline(always)]

@@ -16,10 +16,9 @@ pub use ignore_label::IgnoreLabel;
 
 use crate::aggregate::Plan;
 use crate::engine::elementwise::Weights;
+use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::Pair;
-use crate::engine::rows::{
-    self, Block, Dense, Group, GroupTargets, Job, Operands, Row, RowKernel, RowTarget, Targets,
-};
+use crate::engine::rows::{Dense, DenseTarget, Group, GroupTargets, Row, RowKernel, RowTarget};
 use crate::engine::shape::{allocate, check_output, distinct};
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
 use crate::float::kind;
@@ -485,7 +484,7 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
             scale: F::one(),
             divisor: Pair::ONE,
         };
-        rows::run(operands, classes, job);
+        items::run(operands, classes, job);
     }
 
     fn objective<'b, K: RowKernel<F>>(
@@ -512,7 +511,7 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
             scale: plan.scale(),
             divisor: plan.divisor,
         };
-        plan.finish(rows::run(operands, classes, job))
+        plan.finish(items::run(operands, classes, job))
     }
 }
 
@@ -530,14 +529,11 @@ pub(crate) fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group
         GroupTargets::Labels(labels) => kernel.row(row, RowTarget::Label(labels[r]), coefficient),
         GroupTargets::Dense(rows) => {
             let targets = rows.get(span).unwrap_or_default();
-            let fill = |start: usize, block: &mut Block<F>| {
-                block.fill(F::zero());
-                let rest = targets.get(start..).unwrap_or_default();
-                for (to, &t) in block.iter_mut().zip(rest) {
-                    *to = t;
-                }
-            };
-            kernel.row(row, RowTarget::Dense(&fill), coefficient)
+            kernel.row(
+                row,
+                RowTarget::Dense(DenseTarget::Slice(targets)),
+                coefficient,
+            )
         }
     };
 }

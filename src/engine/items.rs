@@ -1,0 +1,678 @@
+//! Item-wise work: any layout in; a kernel sees short rows in batches and long rows singly.
+
+use ndarray::{
+    ArrayBase, ArrayView, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Dimension,
+    Ix1, Ix2, IxDyn, RawData, Slice,
+};
+
+use super::elementwise::Weights;
+use super::parallel::{self, CHUNK, Divisible};
+use super::reduce::{Lanes, Pair};
+use super::rows::{
+    AnyRowKernel, BLOCK, Batch, BatchTargets, Block, Coefficients, Dense, DenseTarget, Panel, ROWS,
+    Row, RowKernel, RowTarget, SHORT, Sink, Source,
+};
+use super::span::unzip;
+use crate::float::{Float, Target};
+
+/// How many short rows a kernel gets at once, where they lie one after the other.
+const BATCH: usize = 256;
+
+/// The targets of all items.
+#[derive(Clone)]
+pub(crate) enum Targets<L, D> {
+    /// Nothing to aim at.
+    None,
+    /// One label an item.
+    Labels(L),
+    /// A row an item.
+    Dense(D),
+}
+
+/// What is the same for all items.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<F, K> {
+    pub(crate) kernel: K,
+    /// Whether the losses are added up.
+    pub(crate) reduce: bool,
+    /// Factor of the gradients, where there are no weights.
+    pub(crate) scale: F,
+    /// Divides the weights before they multiply the gradients.
+    pub(crate) divisor: Pair,
+}
+
+/// The arrays: with a row for each item, or with one value for each.
+pub(crate) struct Operands<'a, F, T, R = IxDyn, I = IxDyn> {
+    /// Absent where they lie in the buffer of the gradient.
+    pub(crate) scores: Option<ArrayView<'a, F, R>>,
+    pub(crate) targets: Targets<ArrayView<'a, T, I>, ArrayView<'a, T, R>>,
+    pub(crate) weights: Weights<'a, F, I>,
+    pub(crate) loss: Option<ArrayViewMut<'a, F, I>>,
+    pub(crate) gradient: Option<ArrayViewMut<'a, F, R>>,
+}
+
+/// The same with all items along one axis.
+type Rows<'a, F, T> = Operands<'a, F, T, Ix2, Ix1>;
+
+/// What the traversal knows of the work.
+#[derive(Clone, Copy)]
+struct Work<'k, F> {
+    kernel: &'k dyn AnyRowKernel<F>,
+    classes: usize,
+    dense: Dense,
+    ignores: bool,
+    reduce: bool,
+    scale: F,
+    divisor: Pair,
+    /// The number of items from which on they are shared among threads.
+    grain: usize,
+    /// Nanoseconds for an item.
+    cost: f32,
+}
+
+/// Fills the outputs and returns the (weighted) sum of the losses. The shapes fit; labels are checked.
+pub(crate) fn run<F: Float, T: Target<F>, K: RowKernel<F>>(
+    operands: Operands<'_, F, T>,
+    classes: usize,
+    job: Job<F, K>,
+) -> Pair {
+    if classes == 0 {
+        // Nothing to read, and nothing to add up: however many items there are, their loss is 0.
+        if let Some(mut loss) = operands.loss {
+            loss.fill(F::zero());
+        }
+        return Pair::ZERO;
+    }
+    let work = Work {
+        kernel: &job.kernel,
+        classes,
+        dense: K::DENSE,
+        ignores: K::IGNORES,
+        reduce: job.reduce,
+        scale: job.scale,
+        divisor: job.divisor,
+        grain: usize::MAX,
+        cost: job.kernel.cost() * classes as f32,
+    };
+    traverse(operands, work)
+}
+
+fn traverse<F: Float, T: Target<F>>(operands: Operands<'_, F, T>, work: Work<'_, F>) -> Pair {
+    if operands.mergeable() {
+        match operands.into_rows() {
+            Some(rows) if rows.items() > 0 => {
+                let grain = parallel::grain(rows.items(), work.cost);
+                let work = Work { grain, ..work };
+                parallel::run(Leaves { rows, work }, work.cost)
+            }
+            _ => Pair::ZERO,
+        }
+    } else {
+        let axis = Axis(0);
+        let length = operands.items_shape().first().copied().unwrap_or(1);
+        if length == 1 {
+            return traverse(operands.first(), work);
+        }
+        let (left, right) = operands.split_at(axis, length.next_power_of_two() / 2);
+        let (left, right) = parallel::join(|| traverse(left, work), || traverse(right, work));
+        left.join(right)
+    }
+}
+
+/// Whether the axes but the last `kept` ones can become one.
+fn merges<S: RawData>(view: &ArrayBase<S, IxDyn>, kept: usize) -> bool {
+    let leading = view.ndim().saturating_sub(kept);
+    let (shape, strides) = (view.shape(), view.strides());
+    // Axes of length 1 may have any stride.
+    let mut axes = (0..leading).filter(|&axis| shape[axis] != 1);
+    let Some(mut outer) = axes.next() else {
+        return true;
+    };
+    axes.all(|axis| {
+        let fits = strides[outer] == strides[axis] * shape[axis] as isize;
+        outer = axis;
+        fits
+    })
+}
+
+/// Makes one axis of all but the last `kept` ones; only for what [`merges`].
+macro_rules! merged {
+    ($view:expr, $kept:expr) => {{
+        let mut view = $view;
+        while view.ndim() < 1 + $kept {
+            view = view.insert_axis(Axis(0));
+        }
+        while view.ndim() > 1 + $kept {
+            view.merge_axes(Axis(0), Axis(1));
+            // What could be merged has length 1 now, or it is the other that has.
+            if view.len_of(Axis(0)) != 1 {
+                view.swap_axes(0, 1);
+            }
+            view = view.index_axis_move(Axis(0), 0);
+        }
+        view
+    }};
+}
+
+impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
+    fn items_shape(&self) -> &[usize] {
+        let of_rows = |shape: &'_ [usize]| shape.len().saturating_sub(1);
+        match (&self.scores, &self.gradient, &self.loss) {
+            (Some(view), _, _) => &view.shape()[..of_rows(view.shape())],
+            (None, Some(view), _) => &view.shape()[..of_rows(view.shape())],
+            (None, None, Some(view)) => view.shape(),
+            (None, None, None) => &[],
+        }
+    }
+
+    fn mergeable(&self) -> bool {
+        if self.items_shape().contains(&0) {
+            return true;
+        }
+        self.scores.iter().all(|view| merges(view, 1))
+            && match &self.targets {
+                Targets::None => true,
+                Targets::Labels(view) => merges(view, 0),
+                Targets::Dense(view) => merges(view, 1),
+            }
+            && match &self.weights {
+                Weights::None => true,
+                Weights::Floats(view) => merges(view, 0),
+                Weights::Mask(view) => merges(view, 0),
+            }
+            && self.loss.iter().all(|view| merges(view, 0))
+            && self.gradient.iter().all(|view| merges(view, 1))
+    }
+
+    /// `None` if there are no items.
+    fn into_rows(self) -> Option<Rows<'a, F, T>> {
+        if self.items_shape().contains(&0) {
+            return None;
+        }
+        Some(Rows {
+            scores: match self.scores {
+                Some(view) => Some(merged!(view, 1).into_dimensionality().ok()?),
+                None => None,
+            },
+            targets: match self.targets {
+                Targets::None => Targets::None,
+                Targets::Labels(view) => {
+                    Targets::Labels(merged!(view, 0).into_dimensionality().ok()?)
+                }
+                Targets::Dense(view) => {
+                    Targets::Dense(merged!(view, 1).into_dimensionality().ok()?)
+                }
+            },
+            weights: match self.weights {
+                Weights::None => Weights::None,
+                Weights::Floats(view) => {
+                    Weights::Floats(merged!(view, 0).into_dimensionality().ok()?)
+                }
+                Weights::Mask(view) => Weights::Mask(merged!(view, 0).into_dimensionality().ok()?),
+            },
+            loss: match self.loss {
+                Some(view) => Some(merged!(view, 0).into_dimensionality().ok()?),
+                None => None,
+            },
+            gradient: match self.gradient {
+                Some(view) => Some(merged!(view, 1).into_dimensionality().ok()?),
+                None => None,
+            },
+        })
+    }
+
+    /// All without the first axis, whose length is 1.
+    fn first(self) -> Self {
+        let axis = Axis(0);
+        Self {
+            scores: self.scores.map(|view| view.index_axis_move(axis, 0)),
+            targets: match self.targets {
+                Targets::None => Targets::None,
+                Targets::Labels(view) => Targets::Labels(view.index_axis_move(axis, 0)),
+                Targets::Dense(view) => Targets::Dense(view.index_axis_move(axis, 0)),
+            },
+            weights: match self.weights {
+                Weights::None => Weights::None,
+                Weights::Floats(view) => Weights::Floats(view.index_axis_move(axis, 0)),
+                Weights::Mask(view) => Weights::Mask(view.index_axis_move(axis, 0)),
+            },
+            loss: self.loss.map(|view| view.index_axis_move(axis, 0)),
+            gradient: self.gradient.map(|view| view.index_axis_move(axis, 0)),
+        }
+    }
+}
+
+impl<F: Float, T: Target<F>, R: Dimension, I: Dimension> Operands<'_, F, T, R, I> {
+    fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
+        let (left_scores, right_scores) =
+            unzip(self.scores.map(|view| view.split_at(axis, middle)));
+        let (left_targets, right_targets) = match self.targets {
+            Targets::None => (Targets::None, Targets::None),
+            Targets::Labels(view) => {
+                let (left, right) = view.split_at(axis, middle);
+                (Targets::Labels(left), Targets::Labels(right))
+            }
+            Targets::Dense(view) => {
+                let (left, right) = view.split_at(axis, middle);
+                (Targets::Dense(left), Targets::Dense(right))
+            }
+        };
+        let (left_weights, right_weights) = self.weights.split_at(axis, middle);
+        let (left_loss, right_loss) = unzip(self.loss.map(|view| view.split_at(axis, middle)));
+        let (left_gradient, right_gradient) =
+            unzip(self.gradient.map(|view| view.split_at(axis, middle)));
+        (
+            Self {
+                scores: left_scores,
+                targets: left_targets,
+                weights: left_weights,
+                loss: left_loss,
+                gradient: left_gradient,
+            },
+            Self {
+                scores: right_scores,
+                targets: right_targets,
+                weights: right_weights,
+                loss: right_loss,
+                gradient: right_gradient,
+            },
+        )
+    }
+}
+
+impl<F: Float, T: Target<F>> Rows<'_, F, T> {
+    fn items(&self) -> usize {
+        match (&self.scores, &self.gradient, &self.loss) {
+            (Some(view), _, _) => view.nrows(),
+            (None, Some(view), _) => view.nrows(),
+            (None, None, Some(view)) => view.len(),
+            (None, None, None) => 0,
+        }
+    }
+}
+
+/// Items in leaves of [`CHUNK`], whose losses are added up together.
+struct Leaves<'a, 'k, F, T> {
+    rows: Rows<'a, F, T>,
+    work: Work<'k, F>,
+}
+
+impl<F: Float, T: Target<F>> Divisible for Leaves<'_, '_, F, T> {
+    fn size(&self) -> usize {
+        self.rows.items()
+    }
+
+    fn divide(self) -> Result<(Self, Self), Self> {
+        let items = self.rows.items();
+        if items <= CHUNK {
+            return Err(self);
+        }
+        let middle = CHUNK * (items.div_ceil(CHUNK).next_power_of_two() / 2);
+        let work = self.work;
+        let (left, right) = self.rows.split_at(Axis(0), middle);
+        Ok((Self { rows: left, work }, Self { rows: right, work }))
+    }
+
+    fn run(self) -> Pair {
+        match self.rows.items() {
+            few @ ..=BATCH => self.leaf(&mut [F::zero(); BATCH][..few]),
+            many => self.leaf(&mut [F::zero(); CHUNK][..many]),
+        }
+    }
+}
+
+impl<F: Float, T: Target<F>> Leaves<'_, '_, F, T> {
+    fn leaf(self, losses: &mut [F]) -> Pair {
+        let Self { mut rows, work } = self;
+        let loss_out = rows.loss.take();
+        let weights = rows.weights.clone();
+        fill(rows, losses, work);
+        if let Some(mut out) = loss_out {
+            out.assign(&ArrayView1::from(&*losses));
+        }
+        let mut lanes = Lanes::ZERO;
+        match weights {
+            _ if !work.reduce => return Pair::ZERO,
+            Weights::None => F::accumulate(&mut lanes, losses),
+            weights => {
+                let mut block = [F::zero(); BLOCK];
+                for (index, losses) in losses.chunks(BLOCK).enumerate() {
+                    for (offset, weight) in block.iter_mut().take(losses.len()).enumerate() {
+                        *weight = weights.get(index * BLOCK + offset).unwrap_or_else(F::one);
+                    }
+                    F::accumulate_weighted(&mut lanes, losses, &block[..losses.len()]);
+                }
+            }
+        }
+        lanes.total()
+    }
+}
+
+impl<F: Float> Weights<'_, F, Ix1> {
+    fn get(&self, item: usize) -> Option<F> {
+        match self {
+            Self::None => None,
+            Self::Floats(weights) => weights.get(item).copied(),
+            Self::Mask(mask) => mask
+                .get(item)
+                .map(|&keep| if keep { F::one() } else { F::zero() }),
+        }
+    }
+}
+
+/// Computes the losses, one an item, and the gradients.
+fn fill<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+    let items = losses.len();
+    if items > work.grain && items > 1 {
+        let half = items.div_ceil(2);
+        // whole groups, where there are several
+        let middle = if half > ROWS {
+            half.next_multiple_of(ROWS)
+        } else {
+            half
+        };
+        if middle < items {
+            let (left_losses, right_losses) = losses.split_at_mut(middle);
+            let (left, right) = rows.split_at(Axis(0), middle);
+            parallel::join(
+                || fill(left, left_losses, work),
+                || fill(right, right_losses, work),
+            );
+            return;
+        }
+    }
+    if work.classes > SHORT {
+        long(rows, losses, work);
+    } else if rows.consecutive() {
+        short(rows, losses, work, None);
+    } else {
+        short_copied(rows, losses, work);
+    }
+}
+
+/// What an item aims at.
+enum Aim {
+    Class(usize),
+    /// The item is left out.
+    Nothing,
+    Row,
+}
+
+fn aim<F: Float, T: Target<F>>(
+    work: &Work<'_, F>,
+    targets: &Targets<ArrayView1<'_, T>, ArrayView2<'_, T>>,
+    item: usize,
+) -> Aim {
+    match targets {
+        Targets::None => Aim::Class(0),
+        Targets::Labels(labels) => match labels.get(item) {
+            Some(&label) if !(work.ignores && work.kernel.ignores(label.label())) => {
+                Aim::Class(label.class())
+            }
+            _ => Aim::Nothing,
+        },
+        Targets::Dense(rows) => match work.dense {
+            Dense::Distribution => Aim::Row,
+            Dense::OneHot => {
+                let row = rows.row(item);
+                let class = row.iter().position(|t| t.to_float(None) != F::zero());
+                class.map_or(Aim::Nothing, Aim::Class)
+            }
+            Dense::Largest => {
+                let mut best: Option<(usize, F)> = None;
+                for (class, t) in rows.row(item).iter().enumerate() {
+                    let t = t.to_float(None);
+                    if t.is_nan() {
+                        return Aim::Nothing;
+                    }
+                    if best.is_none_or(|(_, largest)| t > largest) {
+                        best = Some((class, t));
+                    }
+                }
+                best.map_or(Aim::Nothing, |(class, _)| Aim::Class(class))
+            }
+        },
+    }
+}
+
+/// Rows one by one.
+fn long<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+    let mut gradient_rows = rows.gradient.map(|view| view.into_outer_iter_mut());
+    for (item, loss) in losses.iter_mut().enumerate() {
+        let sink = gradient_rows.as_mut().and_then(Iterator::next);
+        let weight = rows.weights.get(item);
+        let coefficient = match weight {
+            None => work.scale,
+            Some(weight) => F::coefficient(weight, work.divisor),
+        };
+        let aim = aim(&work, &rows.targets, item);
+        if matches!(aim, Aim::Nothing) || weight == Some(F::zero()) {
+            if let Some(mut sink) = sink {
+                sink.fill(F::zero());
+            }
+            *loss = F::zero();
+            continue;
+        }
+        let row = Row {
+            classes: work.classes,
+            scores: rows.scores.map(|scores| {
+                let row = scores.index_axis_move(Axis(0), item);
+                row.to_slice().map_or(Source::Lane(row), Source::Slice)
+            }),
+            sink: sink.map(|sink| {
+                if sink.is_standard_layout() {
+                    Sink::Slice(sink.into_slice().unwrap_or_default())
+                } else {
+                    Sink::Lane(sink)
+                }
+            }),
+        };
+        let blocks = |start: usize, block: &mut Block<F>| {
+            if let Targets::Dense(targets) = &rows.targets {
+                fill_block(&targets.row(item), start, block);
+            }
+        };
+        let target = match (aim, &rows.targets) {
+            (Aim::Class(class), _) => RowTarget::Label(class),
+            (_, Targets::Dense(targets)) => {
+                let floats = targets
+                    .index_axis_move(Axis(0), item)
+                    .to_slice()
+                    .and_then(T::as_floats);
+                RowTarget::Dense(floats.map_or(DenseTarget::Blocks(&blocks), DenseTarget::Slice))
+            }
+            _ => RowTarget::Dense(DenseTarget::Blocks(&blocks)),
+        };
+        *loss = work.kernel.row(row, target, coefficient);
+    }
+}
+
+/// Copies of rows that do not lie one after the other.
+struct Copies<F> {
+    scores: [F; ROWS * SHORT],
+    targets: [F; ROWS * SHORT],
+    gradient: [F; ROWS * SHORT],
+}
+
+#[inline(never)] // its frame is large
+fn short_copied<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+    let mut copies = Copies {
+        scores: [F::zero(); ROWS * SHORT],
+        targets: [F::zero(); ROWS * SHORT],
+        gradient: [F::zero(); ROWS * SHORT],
+    };
+    short(rows, losses, work, Some(&mut copies));
+}
+
+fn short<F: Float, T: Target<F>>(
+    rows: Rows<'_, F, T>,
+    losses: &mut [F],
+    work: Work<'_, F>,
+    copies: Option<&mut Copies<F>>,
+) {
+    const FEW: usize = 16;
+    let zeros = [F::zero(); ROWS];
+    if work.classes <= FEW {
+        batches(rows, losses, work, copies, &mut [zeros; 3 * FEW]);
+    } else {
+        batches(rows, losses, work, copies, &mut [zeros; 3 * SHORT]);
+    }
+}
+
+/// Batches of short rows.
+fn batches<F: Float, T: Target<F>>(
+    rows: Rows<'_, F, T>,
+    losses: &mut [F],
+    work: Work<'_, F>,
+    mut copies: Option<&mut Copies<F>>,
+    scratch: &mut Panel<F>,
+) {
+    let step = if copies.is_some() { ROWS } else { BATCH };
+    let mut labels = [0; BATCH];
+    let mut coefficients = [F::zero(); BATCH];
+    let mut left_out = [false; BATCH];
+    let mut gradient = rows.gradient;
+    for (index, losses) in losses.chunks_mut(step).enumerate() {
+        let (start, n) = (index * step, losses.len());
+        let slice = Slice::from(start..start + n);
+        let size = n * work.classes;
+
+        let mut is_dense = false;
+        let mut any_left_out = false;
+        for offset in 0..n {
+            left_out[offset] = false;
+            match aim(&work, &rows.targets, start + offset) {
+                Aim::Class(class) => labels[offset] = class,
+                Aim::Row => is_dense = true,
+                Aim::Nothing => {
+                    labels[offset] = 0;
+                    left_out[offset] = true;
+                    any_left_out = true;
+                }
+            }
+        }
+        let factors = if let Weights::None = rows.weights {
+            Coefficients::Same(work.scale)
+        } else {
+            for offset in 0..n {
+                let weight = rows.weights.get(start + offset).unwrap_or_else(F::one);
+                coefficients[offset] = F::coefficient(weight, work.divisor);
+                let weightless = weight == F::zero();
+                left_out[offset] |= weightless;
+                any_left_out |= weightless;
+            }
+            Coefficients::Each(&coefficients[..n])
+        };
+
+        let (score_copy, target_copy, gradient_copy) = match &mut copies {
+            Some(copies) => (
+                &mut copies.scores[..size],
+                &mut copies.targets[..size],
+                &mut copies.gradient[..size],
+            ),
+            None => Default::default(),
+        };
+        let mut out = gradient
+            .as_mut()
+            .map(|view| view.slice_axis_mut(Axis(0), slice));
+        let scores = rows.scores.map(|view| {
+            let view = view.slice_axis_move(Axis(0), slice);
+            match view.to_slice() {
+                Some(slice) => slice,
+                None => {
+                    copy_rows(&view, score_copy);
+                    &*score_copy
+                }
+            }
+        });
+        let targets = match &rows.targets {
+            Targets::Dense(view) if is_dense => {
+                let view = (*view).slice_axis_move(Axis(0), slice);
+                BatchTargets::Dense(match view.to_slice().and_then(T::as_floats) {
+                    Some(floats) => floats,
+                    None => {
+                        for (to, t) in target_copy.iter_mut().zip(&view) {
+                            *to = t.to_float(None);
+                        }
+                        target_copy
+                    }
+                })
+            }
+            _ => BatchTargets::Labels(&labels[..n]),
+        };
+        let direct = out.as_ref().is_none_or(|out| out.is_standard_layout());
+        if let (false, None, Some(out)) = (direct, scores, &out) {
+            copy_rows(&out.view(), gradient_copy);
+        }
+        let mut direct_out = out.as_mut().and_then(|out| out.as_slice_mut());
+        work.kernel.batch(Batch {
+            classes: work.classes,
+            scores,
+            targets,
+            coefficients: factors,
+            losses,
+            gradient: match &mut direct_out {
+                Some(slice) => Some(slice),
+                None if direct => None,
+                None => Some(&mut *gradient_copy),
+            },
+            scratch,
+        });
+        if let (false, Some(out)) = (direct, &mut out)
+            && let Ok(copied) = ArrayView2::from_shape(out.raw_dim(), gradient_copy)
+        {
+            out.assign(&copied);
+        }
+        if any_left_out {
+            for offset in (0..n).filter(|&offset| left_out[offset]) {
+                losses[offset] = F::zero();
+                if let Some(out) = &mut out {
+                    out.row_mut(offset).fill(F::zero());
+                }
+            }
+        }
+    }
+}
+
+impl<F: Float, T: Target<F>> Rows<'_, F, T> {
+    /// Whether the rows lie one after the other, as floats.
+    fn consecutive(&self) -> bool {
+        self.scores.iter().all(|view| view.is_standard_layout())
+            && self.gradient.iter().all(|view| view.is_standard_layout())
+            && match &self.targets {
+                Targets::Dense(view) => view.to_slice().and_then(T::as_floats).is_some(),
+                Targets::None | Targets::Labels(_) => true,
+            }
+    }
+}
+
+/// Copies rows to a slice in row-major order.
+fn copy_rows<F: Float>(from: &ArrayView2<'_, F>, to: &mut [F]) {
+    // The sizes are the same: this cannot fail.
+    if let Ok(mut to) = ArrayViewMut2::from_shape(from.raw_dim(), to) {
+        to.assign(from);
+    }
+}
+
+/// What a row holds from `start` on, and zeros behind its end.
+fn fill_block<F: Float, T: Target<F>>(row: &ArrayView1<'_, T>, start: usize, block: &mut Block<F>) {
+    let end = (start + BLOCK).min(row.len());
+    match row.to_slice() {
+        Some(slice) => {
+            for (to, &t) in block.iter_mut().zip(&slice[start..end]) {
+                *to = t.to_float(None);
+            }
+        }
+        None => {
+            for (to, &t) in block
+                .iter_mut()
+                .zip(row.slice_axis(Axis(0), Slice::from(start..end)))
+            {
+                *to = t.to_float(None);
+            }
+        }
+    }
+    if let Some(tail) = block.get_mut(end - start..) {
+        tail.fill(F::zero());
+    }
+}

@@ -1,0 +1,276 @@
+//! Contiguous elements, and the arithmetic on them: all that is compiled for every instruction set.
+
+use ndarray::ArrayViewD;
+use pulp::NullaryFnOnce;
+
+use super::elementwise::Weights;
+use super::reduce::{Lanes, Pair};
+use super::simd;
+use crate::float::Float;
+
+/// How many elements the kernel sees at once; what lies between its passes stays in the first-level cache.
+const BLOCK: usize = 512;
+
+/// The arithmetic of one element. All functions have to be `#[inline(always)]`.
+pub(crate) trait Kernel<F>: Copy + Send + Sync {
+    fn value(self, prediction: F, target: F) -> F;
+    fn derivative(self, prediction: F, target: F) -> F;
+    fn value_and_derivative(self, prediction: F, target: F) -> (F, F);
+}
+
+/// A kernel as the traversal sees it: compiled once for a type of floats, whatever the targets and the layout are.
+pub(super) trait SpanKernel<F>: Sync {
+    /// Fills the outputs and adds the (weighted) losses to the lanes, the first to the first lane.
+    fn run(&self, span: Span<'_, F, F>, lanes: &mut Lanes);
+}
+
+/// What is the same for all elements.
+#[derive(Clone, Copy)]
+pub(crate) struct Job<F, K> {
+    pub(crate) kernel: K,
+    /// Whether the losses are added up.
+    pub(crate) reduce: bool,
+    /// Factor of the gradients, where there are no weights.
+    pub(crate) scale: F,
+    /// Divides the weights before they multiply the gradients.
+    pub(crate) divisor: Pair,
+}
+
+/// Contiguous elements, or one for all.
+#[derive(Clone, Copy)]
+pub(super) enum Stream<'a, T> {
+    Slice(&'a [T]),
+    Constant(T),
+}
+
+impl<'a, T: Copy> Stream<'a, T> {
+    pub(super) fn of(view: &ArrayViewD<'a, T>) -> Option<Self> {
+        if let Some(slice) = view.to_slice() {
+            return Some(Self::Slice(slice));
+        }
+        let constant = view
+            .shape()
+            .iter()
+            .zip(view.strides())
+            .all(|(&n, &stride)| n == 1 || stride == 0);
+        if constant {
+            view.first().copied().map(Self::Constant)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn split_at(self, middle: usize) -> (Self, Self) {
+        match self {
+            Self::Slice(slice) => {
+                let (left, right) = slice.split_at(middle);
+                (Self::Slice(left), Self::Slice(right))
+            }
+            Self::Constant(value) => (Self::Constant(value), Self::Constant(value)),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum WeightStream<'a, F> {
+    None,
+    Floats(Stream<'a, F>),
+    Mask(Stream<'a, bool>),
+}
+
+impl<'a, F: Float> WeightStream<'a, F> {
+    pub(super) fn of(weights: &Weights<'a, F>) -> Option<Self> {
+        Some(match weights {
+            Weights::None => Self::None,
+            Weights::Floats(view) => Self::Floats(Stream::of(view)?),
+            Weights::Mask(view) => Self::Mask(Stream::of(view)?),
+        })
+    }
+
+    pub(super) fn split_at(self, middle: usize) -> (Self, Self) {
+        match self {
+            Self::None => (Self::None, Self::None),
+            Self::Floats(stream) => {
+                let (left, right) = stream.split_at(middle);
+                (Self::Floats(left), Self::Floats(right))
+            }
+            Self::Mask(stream) => {
+                let (left, right) = stream.split_at(middle);
+                (Self::Mask(left), Self::Mask(right))
+            }
+        }
+    }
+}
+
+/// The operands where all of them are contiguous.
+pub(super) struct Span<'a, F, T> {
+    pub(super) size: usize,
+    pub(super) predictions: Option<&'a [F]>,
+    pub(super) targets: Stream<'a, T>,
+    pub(super) weights: WeightStream<'a, F>,
+    pub(super) loss: Option<&'a mut [F]>,
+    pub(super) gradient: Option<&'a mut [F]>,
+}
+
+impl<F: Float, T: Copy> Span<'_, F, T> {
+    pub(super) fn split_at(self, middle: usize) -> (Self, Self) {
+        let (left_targets, right_targets) = self.targets.split_at(middle);
+        let (left_weights, right_weights) = self.weights.split_at(middle);
+        let (left_predictions, right_predictions) =
+            unzip(self.predictions.map(|slice| slice.split_at(middle)));
+        let (left_loss, right_loss) = unzip(self.loss.map(|slice| slice.split_at_mut(middle)));
+        let (left_gradient, right_gradient) =
+            unzip(self.gradient.map(|slice| slice.split_at_mut(middle)));
+        (
+            Self {
+                size: middle,
+                predictions: left_predictions,
+                targets: left_targets,
+                weights: left_weights,
+                loss: left_loss,
+                gradient: left_gradient,
+            },
+            Self {
+                size: self.size - middle,
+                predictions: right_predictions,
+                targets: right_targets,
+                weights: right_weights,
+                loss: right_loss,
+                gradient: right_gradient,
+            },
+        )
+    }
+}
+
+impl<'a, F, T> Span<'a, F, T> {
+    /// The same with other targets.
+    pub(super) fn with_targets<'b, U>(self, targets: Stream<'b, U>) -> Span<'b, F, U>
+    where
+        'a: 'b,
+    {
+        Span {
+            size: self.size,
+            predictions: self.predictions,
+            targets,
+            weights: self.weights,
+            loss: self.loss,
+            gradient: self.gradient,
+        }
+    }
+}
+
+pub(super) fn unzip<T>(pair: Option<(T, T)>) -> (Option<T>, Option<T>) {
+    match pair {
+        Some((left, right)) => (Some(left), Some(right)),
+        None => (None, None),
+    }
+}
+
+impl<F: Float, K: Kernel<F>> SpanKernel<F> for Job<F, K> {
+    fn run(&self, span: Span<'_, F, F>, lanes: &mut Lanes) {
+        let job = *self;
+        simd::dispatch(Run { span, job, lanes });
+    }
+}
+
+struct Run<'a, 'b, F, K> {
+    span: Span<'a, F, F>,
+    job: Job<F, K>,
+    lanes: &'b mut Lanes,
+}
+
+impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { span, job, lanes } = self;
+        let mut prediction_block = [F::zero(); BLOCK];
+        let mut target_block = [F::zero(); BLOCK];
+        let mut weight_block = [F::zero(); BLOCK];
+        let mut loss_block = [F::zero(); BLOCK];
+        if let Stream::Constant(target) = span.targets {
+            target_block.fill(target);
+        }
+        let (mut loss_out, mut gradient_out) = (span.loss, span.gradient);
+        let mut start = 0;
+        while start < span.size {
+            let end = (start + BLOCK).min(span.size);
+            let n = end - start;
+            let targets = match span.targets {
+                Stream::Constant(_) => &target_block[..n],
+                Stream::Slice(slice) => &slice[start..end],
+            };
+            let mut gradient = gradient_out.as_deref_mut().map(|out| &mut out[start..end]);
+            let predictions = match (span.predictions, gradient.as_deref()) {
+                (Some(slice), _) => &slice[start..end],
+                (None, Some(in_place)) => {
+                    prediction_block[..n].copy_from_slice(in_place);
+                    &prediction_block[..n]
+                }
+                (None, None) => &prediction_block[..n],
+            };
+            let loss = match loss_out.as_deref_mut() {
+                Some(out) => Some(&mut out[start..end]),
+                None if job.reduce => Some(&mut loss_block[..n]),
+                None => None,
+            };
+            let loss = match (loss, &mut gradient) {
+                (Some(loss), Some(gradient)) => {
+                    let inputs = predictions.iter().zip(targets);
+                    for ((l, g), (&p, &t)) in loss.iter_mut().zip(gradient.iter_mut()).zip(inputs) {
+                        let (value, derivative) = job.kernel.value_and_derivative(p, t);
+                        *l = value;
+                        *g = derivative * job.scale;
+                    }
+                    Some(loss)
+                }
+                (Some(loss), None) => {
+                    for (l, (&p, &t)) in loss.iter_mut().zip(predictions.iter().zip(targets)) {
+                        *l = job.kernel.value(p, t);
+                    }
+                    Some(loss)
+                }
+                (None, Some(gradient)) => {
+                    for (g, (&p, &t)) in gradient.iter_mut().zip(predictions.iter().zip(targets)) {
+                        *g = job.kernel.derivative(p, t) * job.scale;
+                    }
+                    None
+                }
+                (None, None) => None,
+            };
+            let weights = match span.weights {
+                WeightStream::None => None,
+                WeightStream::Floats(Stream::Slice(slice)) => Some(&slice[start..end]),
+                WeightStream::Floats(Stream::Constant(weight)) => {
+                    weight_block[..n].fill(weight);
+                    Some(&weight_block[..n])
+                }
+                WeightStream::Mask(Stream::Slice(slice)) => {
+                    for (block, &keep) in weight_block.iter_mut().zip(&slice[start..end]) {
+                        *block = if keep { F::one() } else { F::zero() };
+                    }
+                    Some(&weight_block[..n])
+                }
+                WeightStream::Mask(Stream::Constant(keep)) => {
+                    weight_block[..n].fill(if keep { F::one() } else { F::zero() });
+                    Some(&weight_block[..n])
+                }
+            };
+            if let (Some(gradient), Some(weights)) = (gradient, weights) {
+                for (g, &w) in gradient.iter_mut().zip(weights) {
+                    let weighted = *g * F::coefficient(w, job.divisor);
+                    *g = if w == F::zero() { F::zero() } else { weighted };
+                }
+            }
+            match (loss, weights) {
+                (Some(loss), None) if job.reduce => F::accumulate(lanes, loss),
+                (Some(loss), Some(weights)) if job.reduce => {
+                    F::accumulate_weighted(lanes, loss, weights);
+                }
+                _ => {}
+            }
+            start = end;
+        }
+    }
+}
