@@ -4,7 +4,8 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use crate::elementwise::{ElementwiseLoss, TargetShape};
 use crate::engine::rows::{
-    BLOCK, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
+    AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
+    transpose,
 };
 use crate::engine::shape::allocate;
 use crate::error::invalid_parameter;
@@ -136,15 +137,19 @@ impl AmongLargest {
     }
 }
 
-impl<F: Float> RowKernel<F> for AmongLargest {
+impl<F: Float> ItemKernel<F> for AmongLargest {
     const MIN_CLASSES: usize = 0;
     const DENSE: Dense = Dense::Largest;
 
-    #[inline(always)]
-    fn cost(self) -> f32 {
+    fn cost(&self) -> f32 {
         0.3
     }
+    fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
+        self
+    }
+}
 
+impl<F: Float> RowKernel<F> for AmongLargest {
     #[inline(always)]
     fn group(self, group: Group<'_, F>) {
         let GroupTargets::Labels(labels) = group.targets else {

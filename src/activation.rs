@@ -7,8 +7,8 @@ use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    BLOCK, Block, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
-    transpose_back,
+    AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
+    RowTarget, transpose, transpose_back,
 };
 use crate::engine::shape::{allocate, check_output, is_column_major};
 use crate::error::{shape_mismatch, too_few_classes};
@@ -71,15 +71,19 @@ impl Activation {
     }
 }
 
-impl<F: Float> RowKernel<F> for Activation {
+impl<F: Float> ItemKernel<F> for Activation {
     const MIN_CLASSES: usize = 1;
     const DENSE: Dense = Dense::Distribution;
 
-    #[inline(always)]
-    fn cost(self) -> f32 {
+    fn cost(&self) -> f32 {
         0.8
     }
+    fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
+        self
+    }
+}
 
+impl<F: Float> RowKernel<F> for Activation {
     #[inline(always)]
     fn group(self, mut group: Group<'_, F>) {
         let panel = &mut group.panel[..group.classes];

@@ -9,8 +9,8 @@ use super::elementwise::Weights;
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::rows::{
-    AnyRowKernel, BLOCK, Batch, BatchTargets, Block, Coefficients, Dense, DenseTarget, Panel, ROWS,
-    Row, RowKernel, RowTarget, SHORT, Sink, Source,
+    AnyRowKernel, BLOCK, Batch, BatchTargets, Block, Coefficients, Dense, DenseTarget, ItemKernel,
+    Panel, ROWS, Row, RowTarget, SHORT, Sink, Source,
 };
 use super::span::unzip;
 use crate::float::{Float, Target};
@@ -60,7 +60,8 @@ struct Work<'k, F> {
     kernel: &'k dyn AnyRowKernel<F>,
     classes: usize,
     dense: Dense,
-    ignores: bool,
+    /// Whether there is a label whose items are left out, and which.
+    ignores: Option<&'k (dyn Fn(i128) -> bool + Sync)>,
     reduce: bool,
     scale: F,
     divisor: Pair,
@@ -71,7 +72,7 @@ struct Work<'k, F> {
 }
 
 /// Fills the outputs and returns the (weighted) sum of the losses. The shapes fit; labels are checked.
-pub(crate) fn run<F: Float, T: Target<F>, K: RowKernel<F>>(
+pub(crate) fn run<F: Float, T: Target<F>, K: ItemKernel<F>>(
     operands: Operands<'_, F, T>,
     classes: usize,
     job: Job<F, K>,
@@ -83,11 +84,12 @@ pub(crate) fn run<F: Float, T: Target<F>, K: RowKernel<F>>(
         }
         return Pair::ZERO;
     }
+    let ignores = |label| job.kernel.ignores(label);
     let work = Work {
-        kernel: &job.kernel,
+        kernel: job.kernel.arithmetic(),
         classes,
         dense: K::DENSE,
-        ignores: K::IGNORES,
+        ignores: if K::IGNORES { Some(&ignores) } else { None },
         reduce: job.reduce,
         scale: job.scale,
         divisor: job.divisor,
@@ -406,7 +408,7 @@ fn aim<F: Float, T: Target<F>>(
     match targets {
         Targets::None => Aim::Class(0),
         Targets::Labels(labels) => match labels.get(item) {
-            Some(&label) if !(work.ignores && work.kernel.ignores(label.label())) => {
+            Some(&label) if !work.ignores.is_some_and(|ignores| ignores(label.label())) => {
                 Aim::Class(label.class())
             }
             _ => Aim::Nothing,

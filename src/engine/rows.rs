@@ -34,22 +34,7 @@ pub enum Dense {
 }
 
 /// The arithmetic of one row. All functions have to be `#[inline(always)]`.
-#[doc(hidden)]
-pub trait RowKernel<F: Float>: Copy + Send + Sync {
-    /// The least number of classes that the kernel is defined for.
-    const MIN_CLASSES: usize;
-    const DENSE: Dense;
-
-    /// A rough number of nanoseconds a score takes on one core.
-    fn cost(self) -> f32;
-    /// Whether there is a label whose items are left out.
-    const IGNORES: bool = false;
-
-    /// Items with this label are left out.
-    #[inline(always)]
-    fn ignores(self, _label: i128) -> bool {
-        false
-    }
+pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     /// The losses of short rows, and their gradients times the coefficients.
     fn group(self, group: Group<'_, F>);
     /// The loss of a long row; the gradient, times the coefficient, goes where the row says.
@@ -57,22 +42,36 @@ pub trait RowKernel<F: Float>: Copy + Send + Sync {
     /// Any number of short rows.
     #[inline(always)]
     fn batch(self, batch: Batch<'_, F>) {
-        batch.each_group(|group| self.group(group));
+        batch.each_group(self);
     }
 }
 
 /// A kernel as the traversal sees it: compiled once for a type of floats, whatever the targets and the layout are.
-pub(super) trait AnyRowKernel<F>: Sync {
-    fn ignores(&self, label: i128) -> bool;
+#[doc(hidden)]
+pub trait AnyRowKernel<F>: Sync {
     fn batch(&self, batch: Batch<'_, F>);
     fn row(&self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F;
 }
 
-impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
-    fn ignores(&self, label: i128) -> bool {
-        RowKernel::ignores(*self, label)
-    }
+/// What is computed of items, and which of them are left out.
+#[doc(hidden)]
+pub trait ItemKernel<F: Float>: Copy + Send + Sync {
+    /// The least number of classes that the loss is defined for.
+    const MIN_CLASSES: usize;
+    const DENSE: Dense;
+    /// Whether there is a label whose items are left out.
+    const IGNORES: bool = false;
 
+    /// A rough number of nanoseconds a score takes on one core.
+    fn cost(&self) -> f32;
+    fn arithmetic(&self) -> &dyn AnyRowKernel<F>;
+    /// Whether items with this label are left out.
+    fn ignores(&self, _label: i128) -> bool {
+        false
+    }
+}
+
+impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
     fn batch(&self, batch: Batch<'_, F>) {
         let kernel = *self;
         simd::dispatch(OfBatch { kernel, batch });
@@ -152,9 +151,7 @@ pub(crate) enum Coefficients<'a, F> {
 }
 
 /// At most [`ROWS`] short rows.
-#[doc(hidden)]
-#[allow(missing_debug_implementations)]
-pub struct Group<'a, F> {
+pub(crate) struct Group<'a, F> {
     pub(crate) classes: usize,
     pub(crate) scores: &'a [F],
     pub(crate) targets: GroupTargets<'a, F>,
@@ -176,8 +173,9 @@ pub(crate) enum GroupTargets<'a, F> {
 }
 
 impl<F: Float> Batch<'_, F> {
+    /// Hands the rows to the kernel in groups.
     #[inline(always)]
-    fn each_group(self, mut run: impl FnMut(Group<'_, F>)) {
+    fn each_group<K: RowKernel<F>>(self, kernel: K) {
         let classes = self.classes;
         let (panel, rest) = self.scratch.split_at_mut(classes);
         let (target_panel, copy) = rest.split_at_mut(classes);
@@ -226,7 +224,7 @@ impl<F: Float> Batch<'_, F> {
                 Some(losses) => (losses, None),
                 None => (&mut spare, Some(start)),
             };
-            run(Group {
+            kernel.group(Group {
                 classes,
                 scores,
                 targets,

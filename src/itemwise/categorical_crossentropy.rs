@@ -4,7 +4,9 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
-use crate::engine::rows::{BLOCK, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget};
+use crate::engine::rows::{
+    AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
+};
 use crate::math::ln;
 use crate::{Float, LossError, Target};
 
@@ -37,15 +39,19 @@ fn term<F: Float>(prediction: F, target: F) -> (F, F) {
     )
 }
 
-impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
+impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
     const MIN_CLASSES: usize = 0;
     const DENSE: Dense = Dense::Distribution;
 
-    #[inline(always)]
-    fn cost(self) -> f32 {
+    fn cost(&self) -> f32 {
         0.5
     }
+    fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
+        self
+    }
+}
 
+impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
     #[inline(always)]
     fn group(self, group: Group<'_, F>) {
         let classes = group.classes;

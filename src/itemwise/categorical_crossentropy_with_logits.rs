@@ -7,8 +7,8 @@ use super::{ClassTargetShape, ItemwiseLoss, single_row, softmax};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    BLOCK, Block, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
-    transpose_back, update,
+    AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
+    RowTarget, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -93,15 +93,19 @@ fn distance<F: Float>(maximum: F, logit: F, target: F) -> F {
     }
 }
 
-impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
+impl<F: Float> ItemKernel<F> for CategoricalCrossentropyWithLogits<F> {
     const MIN_CLASSES: usize = 1;
     const DENSE: Dense = Dense::Distribution;
 
-    #[inline(always)]
-    fn cost(self) -> f32 {
+    fn cost(&self) -> f32 {
         0.8
     }
+    fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
+        self
+    }
+}
 
+impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
     #[inline(always)]
     fn group(self, mut group: Group<'_, F>) {
         let smooth = self.smoothing != F::zero();

@@ -1,7 +1,7 @@
 //! Items that are left out.
 
 use super::ItemwiseLoss;
-use crate::engine::rows::{Batch, Dense, Group, Row, RowKernel, RowTarget};
+use crate::engine::rows::{AnyRowKernel, Dense, ItemKernel};
 use crate::{CategoricalCrossentropyWithLogits, Float, LossError};
 
 /// An item-wise loss without the items of one label: see [`ItemwiseLoss::ignore_label`].
@@ -37,34 +37,19 @@ impl<F: Float> IgnoreLabel<CategoricalCrossentropyWithLogits<F>> {
     }
 }
 
-impl<F: Float, L: RowKernel<F>> RowKernel<F> for IgnoreLabel<L> {
+impl<F: Float, L: ItemKernel<F>> ItemKernel<F> for IgnoreLabel<L> {
     const MIN_CLASSES: usize = L::MIN_CLASSES;
     const DENSE: Dense = L::DENSE;
     const IGNORES: bool = true;
 
-    #[inline(always)]
-    fn cost(self) -> f32 {
+    fn cost(&self) -> f32 {
         self.loss.cost()
     }
-
-    #[inline(always)]
-    fn ignores(self, label: i128) -> bool {
+    fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
+        self.loss.arithmetic()
+    }
+    fn ignores(&self, label: i128) -> bool {
         label == self.label || self.loss.ignores(label)
-    }
-
-    #[inline(always)]
-    fn batch(self, batch: Batch<'_, F>) {
-        self.loss.batch(batch);
-    }
-
-    #[inline(always)]
-    fn group(self, group: Group<'_, F>) {
-        self.loss.group(group);
-    }
-
-    #[inline(always)]
-    fn row(self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
-        self.loss.row(row, target, coefficient)
     }
 }
 

@@ -18,7 +18,9 @@ use crate::aggregate::Plan;
 use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::Pair;
-use crate::engine::rows::{Dense, DenseTarget, Group, GroupTargets, Row, RowKernel, RowTarget};
+use crate::engine::rows::{
+    Dense, DenseTarget, Group, GroupTargets, ItemKernel, Row, RowKernel, RowTarget,
+};
 use crate::engine::shape::{allocate, check_output, distinct};
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
 use crate::float::kind;
@@ -57,7 +59,7 @@ use crate::{Aggregate, Float, LossError, Target};
 /// for rows that name none; [`TooFewClasses`](LossError::TooFewClasses);
 /// [`EmptyMean`](LossError::EmptyMean) and [`ZeroTotalWeight`](LossError::ZeroTotalWeight) from the aggregate;
 /// [`TooLarge`](LossError::TooLarge) where a new array cannot be allocated.
-pub trait ItemwiseLoss<F: Float>: RowKernel<F> {
+pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
     /// The same loss without the items that have this label: their rows are never read, their loss is 0, their
     /// gradient exactly 0, and [`Mean`](Aggregate::Mean) and [`masked_mean`](Aggregate::masked_mean) do not count them.
     ///
@@ -379,7 +381,7 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
         targets: ArrayView<'t, T, E>,
     ) -> Result<Self, LossError>
     where
-        K: RowKernel<F>,
+        K: ItemKernel<F>,
         T: Target<F, Kind: ClassTargetShape<D, E>>,
         D: Dimension,
         E: Dimension,
@@ -444,7 +446,7 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
         self.shape().last().copied().unwrap_or(0)
     }
 
-    fn plan<'w, K: RowKernel<F>>(
+    fn plan<'w, K: ItemKernel<F>>(
         &self,
         kernel: K,
         by: &'w Aggregate<'_, F>,
@@ -464,7 +466,7 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
         })
     }
 
-    pub(crate) fn items<K: RowKernel<F>>(
+    pub(crate) fn items<K: ItemKernel<F>>(
         self,
         kernel: K,
         loss: Option<ArrayViewMutD<'_, F>>,
@@ -487,7 +489,7 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
         items::run(operands, classes, job);
     }
 
-    fn objective<'b, K: RowKernel<F>>(
+    fn objective<'b, K: ItemKernel<F>>(
         self,
         kernel: K,
         plan: &Plan<'b, F>,

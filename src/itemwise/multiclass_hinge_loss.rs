@@ -5,8 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
-    BLOCK, Block, Dense, Group, GroupTargets, ROWS, Row, RowKernel, RowTarget, transpose,
-    transpose_back, update,
+    AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
+    RowTarget, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -48,15 +48,19 @@ impl<F: Float> Default for MulticlassHingeLoss<F> {
     }
 }
 
-impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
+impl<F: Float> ItemKernel<F> for MulticlassHingeLoss<F> {
     const MIN_CLASSES: usize = 2;
     const DENSE: Dense = Dense::OneHot;
 
-    #[inline(always)]
-    fn cost(self) -> f32 {
+    fn cost(&self) -> f32 {
         0.4
     }
+    fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
+        self
+    }
+}
 
+impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     #[inline(always)]
     fn group(self, group: Group<'_, F>) {
         let (zero, one) = (F::zero(), F::one());
