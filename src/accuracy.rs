@@ -189,25 +189,12 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         let own = row.score(label);
         let mut buffer = [F::zero(); BLOCK];
         let mut before = 0_usize;
-        for start in row.starts() {
-            let scores = row.scores(start, F::nan(), &mut buffer);
+        for part in row.parts() {
+            let scores = row.scores(part, F::nan(), &mut buffer);
             // Of equal scores those before the label's come first.
-            let ties = label.saturating_sub(start).min(BLOCK);
-            let mut counts = [0_u32; 32];
-            if ties == BLOCK || ties == 0 {
-                let (chunks, _) = scores.as_chunks::<32>();
-                for chunk in chunks {
-                    for i in 0..32 {
-                        let equal = ties == BLOCK && chunk[i] == own;
-                        counts[i] += u32::from(chunk[i] > own || equal);
-                    }
-                }
-            } else {
-                for (i, &x) in scores.iter().enumerate() {
-                    counts[0] += u32::from(x > own || (x == own && i < ties));
-                }
-            }
-            before += counts.iter().sum::<u32>() as usize;
+            let (first, second) = scores.split_at(label.saturating_sub(part.start).min(part.len));
+            let count = first.iter().fold(0_u32, |n, &x| n + u32::from(x >= own));
+            before += second.iter().fold(count, |n, &x| n + u32::from(x > own)) as usize;
         }
         self.value(before, own)
     }

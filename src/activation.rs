@@ -7,12 +7,11 @@ use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
-    RowTarget, transpose, transpose_back,
+    AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
+    transpose, transpose_back,
 };
 use crate::engine::shape::{allocate, check_output, is_column_major};
 use crate::error::{shape_mismatch, too_few_classes};
-use crate::itemwise::multiclass_hinge_loss::offset_in_block;
 use crate::itemwise::softmax::{self, Summary};
 use crate::itemwise::{items_dim, single_row};
 use crate::math::{exp_nonpositive, ln_1p};
@@ -147,8 +146,8 @@ impl<F: Float> RowKernel<F> for Activation {
         let Some(known) = known else {
             row.fill(F::nan());
             let mut buffer = [zero; BLOCK];
-            for start in row.starts() {
-                for &x in row.scores(start, F::neg_infinity(), &mut buffer) {
+            for part in row.parts() {
+                for &x in row.scores(part, F::neg_infinity(), &mut buffer) {
                     lowest = if x.is_nan() || x > lowest { x } else { lowest };
                     has_nan |= x.is_nan();
                 }
@@ -156,50 +155,51 @@ impl<F: Float> RowKernel<F> for Activation {
             return if has_nan { F::nan() } else { lowest };
         };
         let summary = known.summary;
-        let fill = |start: usize, block: &mut Block<F>| match target {
-            RowTarget::Label(_) => {}
-            RowTarget::Dense(cotangents) => {
-                *block = *cotangents.block(start, &mut [F::zero(); BLOCK]);
-            }
-        };
         if row.wants_gradient() {
-            let mut term_buffer = [zero; BLOCK];
+            let mut buffer = [zero; BLOCK];
             let mut logit_buffer = [zero; BLOCK];
             let mut cotangents = [zero; BLOCK];
-            let mut values = [zero; BLOCK];
+            let mut products = [zero; BLOCK];
             let mut lanes = Lanes::ZERO;
-            if matches!(self, Self::SoftmaxVjp | Self::LogSoftmaxVjp) {
-                for start in row.starts() {
-                    fill(start, &mut cotangents);
-                    let terms = row.gradient(start, zero, &mut term_buffer);
-                    for i in 0..BLOCK {
-                        values[i] = self.part(terms[i] * summary.inverse, cotangents[i]);
+            if let (Self::SoftmaxVjp | Self::LogSoftmaxVjp, RowTarget::Dense(target)) =
+                (self, target)
+            {
+                for part in row.parts() {
+                    let cotangents = target.part(part, &mut cotangents);
+                    let products = &mut products[..part.len];
+                    let terms = row.gradient(part, zero, &mut buffer);
+                    let inputs = terms.iter().zip(cotangents);
+                    for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
+                        *product = self.part(term * summary.inverse, cotangent);
                     }
-                    if let Some(offset) = offset_in_block(known.maximal, start) {
+                    if let Some(offset) = part.offset_of(known.maximal) {
                         let probability = known.maximal_term * summary.inverse;
-                        values[offset] = self.part(probability, cotangents[offset]);
+                        products[offset] = self.part(probability, cotangents[offset]);
                     }
-                    F::accumulate(&mut lanes, &values);
+                    F::accumulate(&mut lanes, products);
                 }
             }
             let of_row = Known {
                 summary,
                 dot: F::narrow(lanes.total().value()),
             };
-            for start in row.starts() {
-                fill(start, &mut cotangents);
-                let terms = row.gradient(start, zero, &mut term_buffer);
-                let logits = row.scores(start, zero, &mut logit_buffer);
-                for i in 0..BLOCK {
-                    let value = self.element(&of_row, logits[i], terms[i], cotangents[i]);
-                    values[i] = value * coefficient;
+            for part in row.parts() {
+                let cotangents = match &target {
+                    RowTarget::Dense(target) => target.part(part, &mut cotangents),
+                    RowTarget::Label(_) => &cotangents[..part.len],
+                };
+                let (logits, out) =
+                    row.scores_and_gradient_mut(part, &mut logit_buffer, &mut buffer);
+                let inputs = logits.iter().zip(cotangents);
+                for (out, (&logit, &cotangent)) in out.iter_mut().zip(inputs) {
+                    *out = self.element(&of_row, logit, *out, cotangent) * coefficient;
                 }
-                if let Some(offset) = offset_in_block(known.maximal, start) {
+                if let Some(offset) = part.offset_of(known.maximal) {
                     let (logit, term) = (logits[offset], known.maximal_term);
                     let value = self.element(&of_row, logit, term, cotangents[offset]);
-                    values[offset] = value * coefficient;
+                    out[offset] = value * coefficient;
                 }
-                row.write(start, &values);
+                row.flush(part, &buffer);
             }
         }
         if has_nan {

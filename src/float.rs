@@ -7,6 +7,7 @@ use num_traits::{FloatConst, NumAssign, NumCast};
 
 use crate::BinaryLabels;
 use crate::engine::reduce::{Lanes, Pair, add_compensated};
+use crate::engine::rows::{BLOCK, Block};
 use crate::math::Elementary;
 
 mod sealed {
@@ -67,13 +68,34 @@ pub trait Arithmetic: Copy {
     fn add_to(hi: &mut f64, lo: &mut f64, value: Self);
     /// Adds the values to the lanes, the first to the first lane.
     fn accumulate(lanes: &mut Lanes, values: &[Self]);
+    /// Adds values none of which is negative, a multiple of four, with at most two roundings each.
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]);
     /// Adds the exact products, but nothing where the weight is 0.
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
     /// `weight / divisor`, rounded.
     fn coefficient(weight: Self, divisor: Pair) -> Self;
 }
 
+/// The sums of the elements at the same place of each quarter, pair by pair.
+#[inline(always)]
+fn sums_of_four<'b, F: num_traits::Float>(x: &[F], buffer: &'b mut Block<F>) -> &'b [F] {
+    let quarter = x.len() / 4;
+    let (first, second) = x.split_at(2 * quarter);
+    let ((a, b), (c, d)) = (first.split_at(quarter), second.split_at(quarter));
+    let sums = &mut buffer[..quarter];
+    let (left, right) = (a.iter().zip(b), c.iter().zip(d));
+    for (sum, ((&a, &b), (&c, &d))) in sums.iter_mut().zip(left.zip(right)) {
+        *sum = (a + b) + (c + d);
+    }
+    sums
+}
+
 impl Arithmetic for f32 {
+    #[inline(always)]
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
+        Self::accumulate(lanes, sums_of_four(terms, &mut [0.0; BLOCK]));
+    }
+
     #[inline(always)]
     fn narrow(x: f64) -> Self {
         x as f32
@@ -110,6 +132,11 @@ impl Arithmetic for f32 {
 }
 
 impl Arithmetic for f64 {
+    #[inline(always)]
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
+        Self::accumulate(lanes, sums_of_four(terms, &mut [0.0; BLOCK]));
+    }
+
     #[inline(always)]
     fn narrow(x: f64) -> Self {
         x

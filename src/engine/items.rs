@@ -9,8 +9,8 @@ use super::elementwise::Weights;
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::rows::{
-    AnyRowKernel, BLOCK, Batch, BatchTargets, Block, Coefficients, Dense, DenseTarget, ItemKernel,
-    Panel, ROWS, Row, RowTarget, SHORT, Sink, Source,
+    AnyRowKernel, BLOCK, Batch, BatchTargets, Coefficients, Dense, DenseTarget, ItemKernel, Panel,
+    ROWS, Row, RowTarget, SHORT, Sink, Source,
 };
 use super::span::unzip;
 use crate::float::{Float, Target};
@@ -469,9 +469,9 @@ fn long<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Wo
                 }
             }),
         };
-        let blocks = |start: usize, block: &mut Block<F>| {
+        let parts = |start: usize, part: &mut [F]| {
             if let Targets::Dense(targets) = &rows.targets {
-                fill_block(&targets.row(item), start, block);
+                fill_part(&targets.row(item), start, part);
             }
         };
         let target = match (aim, &rows.targets) {
@@ -481,9 +481,9 @@ fn long<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Wo
                     .index_axis_move(Axis(0), item)
                     .to_slice()
                     .and_then(T::as_floats);
-                RowTarget::Dense(floats.map_or(DenseTarget::Blocks(&blocks), DenseTarget::Slice))
+                RowTarget::Dense(floats.map_or(DenseTarget::Parts(&parts), DenseTarget::Slice))
             }
-            _ => RowTarget::Dense(DenseTarget::Blocks(&blocks)),
+            _ => RowTarget::Dense(DenseTarget::Parts(&parts)),
         };
         *loss = work.kernel.row(row, target, coefficient);
     }
@@ -657,24 +657,20 @@ fn copy_rows<F: Float>(from: &ArrayView2<'_, F>, to: &mut [F]) {
 }
 
 /// What a row holds from `start` on, and zeros behind its end.
-fn fill_block<F: Float, T: Target<F>>(row: &ArrayView1<'_, T>, start: usize, block: &mut Block<F>) {
-    let end = (start + BLOCK).min(row.len());
+fn fill_part<F: Float, T: Target<F>>(row: &ArrayView1<'_, T>, start: usize, part: &mut [F]) {
+    let end = (start + part.len()).min(row.len());
     match row.to_slice() {
         Some(slice) => {
-            for (to, &t) in block.iter_mut().zip(&slice[start..end]) {
+            for (to, &t) in part.iter_mut().zip(&slice[start..end]) {
                 *to = t.to_float(None);
             }
         }
         None => {
-            for (to, &t) in block
-                .iter_mut()
-                .zip(row.slice_axis(Axis(0), Slice::from(start..end)))
-            {
+            let values = row.slice_axis(Axis(0), Slice::from(start..end));
+            for (to, &t) in part.iter_mut().zip(values) {
                 *to = t.to_float(None);
             }
         }
     }
-    if let Some(tail) = block.get_mut(end - start..) {
-        tail.fill(F::zero());
-    }
+    part[end - start..].fill(F::zero());
 }

@@ -14,11 +14,49 @@ use crate::float::Float;
 pub(crate) const SHORT: usize = 64;
 /// How many short rows a group has at most.
 pub(crate) const ROWS: usize = 32;
-/// How many elements of a long row a kernel sees at once.
+/// How many elements of a long row a kernel sees at once at most.
 pub(crate) const BLOCK: usize = 256;
+/// The elements of a part are a multiple of so many.
+const STEP: usize = 32;
 
-/// A block of a long row.
+/// Room for a part of a long row.
 pub(crate) type Block<F> = [F; BLOCK];
+
+/// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+impl Part {
+    /// Where the class is in this part, if it is there.
+    #[inline(always)]
+    pub(crate) fn offset_of(self, class: usize) -> Option<usize> {
+        class
+            .checked_sub(self.start)
+            .filter(|&offset| offset < self.len)
+    }
+}
+
+/// The parts of a row one after the other: they depend on the number of classes alone.
+pub(crate) struct Parts {
+    next: usize,
+    classes: usize,
+}
+
+impl Iterator for Parts {
+    type Item = Part;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Part> {
+        let start = self.next;
+        let rest = self.classes.checked_sub(start).filter(|&rest| rest > 0)?;
+        let len = (rest - rest % STEP).clamp(STEP, BLOCK);
+        self.next = start + len;
+        Some(Part { start, len })
+    }
+}
 /// A group of short rows, one class after the other: `panel[class][row]`.
 pub(crate) type Panel<F> = [[F; ROWS]];
 
@@ -257,18 +295,19 @@ pub enum RowTarget<'a, F> {
 #[derive(Clone, Copy)]
 pub enum DenseTarget<'a, F> {
     Slice(&'a [F]),
-    /// Fills a block with what stands from an index on, and zeros behind the end.
-    Blocks(&'a dyn Fn(usize, &mut Block<F>)),
+    /// Fills a slice with what stands from an index on, and zeros behind the end.
+    Parts(&'a dyn Fn(usize, &mut [F])),
 }
 
 impl<F: Float> DenseTarget<'_, F> {
-    /// The targets from `start` on, and zeros behind the end.
+    /// The targets of this part, zeros behind the end.
     #[inline(always)]
-    pub(crate) fn block<'b>(&'b self, start: usize, buffer: &'b mut Block<F>) -> &'b Block<F> {
+    pub(crate) fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
         match self {
-            Self::Slice(slice) => block_of(slice, start, F::zero(), buffer),
-            Self::Blocks(fill) => {
-                fill(start, buffer);
+            Self::Slice(slice) => part_of(slice, part, F::zero(), buffer),
+            Self::Parts(fill) => {
+                let buffer = &mut buffer[..part.len];
+                fill(part.start, buffer);
                 buffer
             }
         }
@@ -316,37 +355,24 @@ impl<'a, F: Float> Row<'a, F> {
         self.sink.is_some()
     }
 
-    /// The scores from `start` on; `fill` behind the end.
+    /// The scores of this part; `fill` behind the end.
     #[inline(always)]
-    pub(crate) fn scores<'b>(
-        &'b self,
-        start: usize,
-        fill: F,
-        buffer: &'b mut Block<F>,
-    ) -> &'b Block<F> {
+    pub(crate) fn scores<'b>(&'b self, part: Part, fill: F, buffer: &'b mut Block<F>) -> &'b [F] {
         match (&self.scores, &self.sink) {
-            (Some(Source::Slice(slice)), _) => block_of(slice, start, fill, buffer),
-            (Some(Source::Lane(lane)), _) => block_of_lane(&lane.view(), start, fill, buffer),
-            (None, Some(_)) => self.gradient(start, fill, buffer),
-            (None, None) => {
-                buffer.fill(fill);
-                buffer
-            }
+            (Some(Source::Slice(slice)), _) => part_of(slice, part, fill, buffer),
+            (Some(Source::Lane(lane)), _) => part_of_lane(&lane.view(), part, fill, buffer),
+            (None, _) => self.gradient(part, fill, buffer),
         }
     }
 
-    /// What was written to the gradient from `start` on; `fill` behind the end.
+    /// What was written to the gradient of this part; `fill` behind the end.
     #[inline(always)]
-    pub(crate) fn gradient<'b>(
-        &'b self,
-        start: usize,
-        fill: F,
-        buffer: &'b mut Block<F>,
-    ) -> &'b Block<F> {
+    pub(crate) fn gradient<'b>(&'b self, part: Part, fill: F, buffer: &'b mut Block<F>) -> &'b [F] {
         match &self.sink {
-            Some(Sink::Slice(slice)) => block_of(slice, start, fill, buffer),
-            Some(Sink::Lane(lane)) => block_of_lane(&lane.view(), start, fill, buffer),
+            Some(Sink::Slice(slice)) => part_of(slice, part, fill, buffer),
+            Some(Sink::Lane(lane)) => part_of_lane(&lane.view(), part, fill, buffer),
             None => {
+                let buffer = &mut buffer[..part.len];
                 buffer.fill(fill);
                 buffer
             }
@@ -365,25 +391,90 @@ impl<'a, F: Float> Row<'a, F> {
         score.copied().unwrap_or_else(F::nan)
     }
 
-    /// Writes a block of the gradient; what is behind the end of the row is dropped.
+    /// The scores of this part, `fill` behind the end, and where their gradient goes: the row's own memory or the
+    /// buffer, which [`flush`](Self::flush) writes back.
     #[inline(always)]
-    pub(crate) fn write(&mut self, start: usize, block: &Block<F>) {
-        match &mut self.sink {
-            Some(Sink::Slice(slice)) => {
-                let rest = &mut slice[start..];
-                if let Some(full) = rest.first_chunk_mut::<BLOCK>() {
-                    *full = *block;
-                } else {
-                    let n = rest.len();
-                    rest.copy_from_slice(&block[..n]);
-                }
+    pub(crate) fn scores_and_gradient<'b>(
+        &'b mut self,
+        part: Part,
+        fill: F,
+        buffer: &'b mut Block<F>,
+        out_buffer: &'b mut Block<F>,
+    ) -> (&'b [F], &'b mut [F]) {
+        if self.scores.is_none() {
+            let mut spare = [F::zero(); BLOCK];
+            buffer[..part.len].copy_from_slice(self.gradient(part, fill, &mut spare));
+        }
+        let scores = match &self.scores {
+            Some(Source::Slice(slice)) => part_of(slice, part, fill, buffer),
+            Some(Source::Lane(lane)) => part_of_lane(lane, part, fill, buffer),
+            None => &buffer[..part.len],
+        };
+        let out = match &mut self.sink {
+            Some(Sink::Slice(slice)) if slice.len() - part.start >= part.len => {
+                &mut slice[part.start..part.start + part.len]
             }
-            Some(Sink::Lane(lane)) => {
-                for (to, &x) in lane.iter_mut().skip(start).zip(block) {
+            _ => &mut out_buffer[..part.len],
+        };
+        (scores, out)
+    }
+
+    /// What was written to the gradient of this part, to be changed, 0 behind the end: the row's own memory or the
+    /// buffer, which [`flush`](Self::flush) writes back.
+    #[inline(always)]
+    pub(crate) fn gradient_mut<'b>(
+        &'b mut self,
+        part: Part,
+        buffer: &'b mut Block<F>,
+    ) -> &'b mut [F] {
+        if !self.is_direct(part) {
+            let mut spare = [F::zero(); BLOCK];
+            buffer[..part.len].copy_from_slice(self.gradient(part, F::zero(), &mut spare));
+        }
+        match &mut self.sink {
+            Some(Sink::Slice(slice)) if slice.len() - part.start >= part.len => {
+                &mut slice[part.start..part.start + part.len]
+            }
+            _ => &mut buffer[..part.len],
+        }
+    }
+
+    /// The scores of this part, 0 behind the end, and what was written to its gradient: as in
+    /// [`gradient_mut`](Self::gradient_mut).
+    #[inline(always)]
+    pub(crate) fn scores_and_gradient_mut<'b>(
+        &'b mut self,
+        part: Part,
+        buffer: &'b mut Block<F>,
+        out_buffer: &'b mut Block<F>,
+    ) -> (&'b [F], &'b mut [F]) {
+        if !self.is_direct(part) {
+            let mut spare = [F::zero(); BLOCK];
+            out_buffer[..part.len].copy_from_slice(self.gradient(part, F::zero(), &mut spare));
+        }
+        self.scores_and_gradient(part, F::zero(), buffer, out_buffer)
+    }
+
+    #[inline(always)]
+    fn is_direct(&self, part: Part) -> bool {
+        matches!(&self.sink, Some(Sink::Slice(slice)) if slice.len() - part.start >= part.len)
+    }
+
+    /// Writes this part of the gradient back, where it was not written in place.
+    #[inline(always)]
+    pub(crate) fn flush(&mut self, part: Part, buffer: &Block<F>) {
+        match &mut self.sink {
+            Some(Sink::Slice(slice)) if slice.len() - part.start < part.len => {
+                for (to, &x) in slice[part.start..].iter_mut().zip(buffer) {
                     *to = x;
                 }
             }
-            None => {}
+            Some(Sink::Slice(_)) | None => {}
+            Some(Sink::Lane(lane)) => {
+                for (to, &x) in lane.iter_mut().skip(part.start).zip(&buffer[..part.len]) {
+                    *to = x;
+                }
+            }
         }
     }
 
@@ -410,45 +501,98 @@ impl<'a, F: Float> Row<'a, F> {
         }
     }
 
-    /// Where the blocks of the row start.
+    /// The parts of the row.
     #[inline(always)]
-    pub(crate) fn starts(&self) -> impl Iterator<Item = usize> + use<'a, F> {
-        (0..self.classes).step_by(BLOCK)
+    pub(crate) fn parts(&self) -> Parts {
+        Parts {
+            next: 0,
+            classes: self.classes,
+        }
     }
 }
 
 #[inline(always)]
-fn block_of<'b, F: Float>(
-    slice: &'b [F],
-    start: usize,
-    fill: F,
-    buffer: &'b mut Block<F>,
-) -> &'b Block<F> {
-    let rest = &slice[start..];
-    if let Some(full) = rest.first_chunk::<BLOCK>() {
-        return full;
+fn part_of<'b, F: Float>(slice: &'b [F], part: Part, fill: F, buffer: &'b mut Block<F>) -> &'b [F] {
+    let rest = &slice[part.start..];
+    if let Some(whole) = rest.get(..part.len) {
+        return whole;
     }
-    let (head, tail) = buffer.split_at_mut(rest.len());
-    head.copy_from_slice(rest);
-    tail.fill(fill);
+    // Fewer than a step.
+    let buffer = &mut buffer[..STEP];
+    buffer.fill(fill);
+    for (to, &x) in buffer.iter_mut().zip(rest) {
+        *to = x;
+    }
     buffer
 }
 
-fn block_of_lane<'b, F: Float>(
+fn part_of_lane<'b, F: Float>(
     lane: &ArrayView1<'_, F>,
-    start: usize,
+    part: Part,
     fill: F,
     buffer: &'b mut Block<F>,
-) -> &'b Block<F> {
-    let end = (start + BLOCK).min(lane.len());
-    let part = lane.slice_axis(Axis(0), Slice::from(start..end));
-    for (to, &x) in buffer.iter_mut().zip(part) {
+) -> &'b [F] {
+    let end = (part.start + part.len).min(lane.len());
+    let buffer = &mut buffer[..part.len];
+    let values = lane.slice_axis(Axis(0), Slice::from(part.start..end));
+    for (to, &x) in buffer.iter_mut().zip(values) {
         *to = x;
     }
-    if let Some(tail) = buffer.get_mut(end - start..) {
-        tail.fill(fill);
-    }
+    buffer[end - part.start..].fill(fill);
     buffer
+}
+
+/// The largest number of a part; unspecified where there is a NaN.
+#[inline(always)]
+pub(crate) fn largest<F: Float>(values: &[F]) -> F {
+    // Halves, not lanes that run through the part: no step waits for another.
+    if let Ok(block) = <&Block<F>>::try_from(values) {
+        let halves: [F; 128] = larger_halves(block);
+        let halves: [F; 64] = larger_halves(&halves);
+        return largest_of_step(&larger_halves(&halves));
+    }
+    let (steps, _) = values.as_chunks::<STEP>();
+    let mut largest = F::neg_infinity();
+    for step in steps {
+        let of_step = largest_of_step(step);
+        largest = if of_step > largest { of_step } else { largest };
+    }
+    largest
+}
+
+#[inline(always)]
+fn largest_of_step<F: Float>(step: &[F; STEP]) -> F {
+    let halves: [F; 16] = larger_halves(step);
+    let halves: [F; 8] = larger_halves(&halves);
+    let [a, b, c, d]: [F; 4] = larger_halves(&halves);
+    let (a, b) = (if a > c { a } else { c }, if b > d { b } else { d });
+    if a > b { a } else { b }
+}
+
+/// The larger of x[i] and x[i + N].
+#[inline(always)]
+fn larger_halves<F: Float, const N: usize, const TWICE: usize>(x: &[F; TWICE]) -> [F; N] {
+    const { assert!(TWICE == 2 * N) };
+    let mut larger = [F::zero(); N];
+    for i in 0..N {
+        let (a, b) = (x[i], x[i + N]);
+        larger[i] = if a > b { a } else { b };
+    }
+    larger
+}
+
+/// The first place in a part that has this value.
+#[inline(always)]
+pub(crate) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
+    let (steps, _) = values.as_chunks::<STEP>();
+    for (index, step) in steps.iter().enumerate() {
+        // without an early exit, so that it vectorises
+        if step.iter().fold(false, |any, &x| any | (x == value)) {
+            let offset = step.iter().position(|&x| x == value)?;
+            return Some(index * STEP + offset);
+        }
+    }
+    None
 }
 
 /// What a lane that is kept in memory becomes: the new value where the condition holds, else what it was (−0 as 0).

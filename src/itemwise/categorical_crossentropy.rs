@@ -7,7 +7,7 @@ use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
 };
-use crate::math::ln;
+use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
 
 /// Categorical cross-entropy of probabilities: see [`categorical_crossentropy`].
@@ -37,6 +37,70 @@ fn term<F: Float>(prediction: F, target: F) -> (F, F) {
         if absent { zero } else { zero + value },
         if absent { zero } else { derivative },
     )
+}
+
+/// [`term`] for a positive normal prediction.
+#[inline(always)]
+fn ordinary_term<F: Float>(prediction: F, target: F) -> (F, F) {
+    // 0 − x is never −0.
+    let zero = F::zero();
+    (
+        zero - target * ln_of_normal(prediction),
+        -(target / prediction) + zero,
+    )
+}
+
+/// The terms of all classes, and the derivatives times a factor.
+#[inline(always)]
+fn terms<F: Float>(
+    predictions: &[F],
+    targets: &[F],
+    factor: F,
+    values: &mut [F],
+    derivatives: Option<&mut [F]>,
+) {
+    let ordinary = predictions.iter().fold(true, |all, &p| {
+        all & (p >= F::min_positive_value()) & (p <= F::max_value())
+    });
+    if ordinary {
+        each_term::<F, true>(predictions, targets, factor, values, derivatives);
+    } else {
+        each_term::<F, false>(predictions, targets, factor, values, derivatives);
+    }
+}
+
+#[inline(always)]
+fn each_term<F: Float, const ORDINARY: bool>(
+    predictions: &[F],
+    targets: &[F],
+    factor: F,
+    values: &mut [F],
+    derivatives: Option<&mut [F]>,
+) {
+    let inputs = predictions.iter().zip(targets);
+    let outputs = values.iter_mut();
+    match derivatives {
+        Some(derivatives) => {
+            for ((value, g), (&p, &t)) in outputs.zip(derivatives).zip(inputs) {
+                let (of_class, derivative) = if ORDINARY {
+                    ordinary_term(p, t)
+                } else {
+                    term(p, t)
+                };
+                *value = of_class;
+                *g = derivative * factor;
+            }
+        }
+        None => {
+            for (value, (&p, &t)) in outputs.zip(inputs) {
+                *value = if ORDINARY {
+                    ordinary_term(p, t).0
+                } else {
+                    term(p, t).0
+                };
+            }
+        }
+    }
 }
 
 impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
@@ -82,32 +146,20 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             }
             GroupTargets::Dense(targets) => {
                 // The panel serves as a plain buffer.
-                let terms = &mut group.panel.as_flattened_mut()[..group.scores.len()];
-                let inputs = group.scores.iter().zip(targets);
-                match group.gradient {
-                    Some(gradient) => {
-                        for ((value, g), (&p, &t)) in
-                            terms.iter_mut().zip(gradient.iter_mut()).zip(inputs)
-                        {
-                            (*value, *g) = term(p, t);
-                        }
-                        if let 1.. = classes {
-                            let rows = gradient.chunks_exact_mut(classes);
-                            for (row, &coefficient) in rows.zip(group.coefficients) {
-                                for g in row {
-                                    *g *= coefficient;
-                                }
-                            }
-                        }
-                    }
-                    None => {
-                        for (value, (&p, &t)) in terms.iter_mut().zip(inputs) {
-                            *value = term(p, t).0;
+                let values = &mut group.panel.as_flattened_mut()[..group.scores.len()];
+                let mut gradient = group.gradient;
+                let one = F::one();
+                terms(group.scores, targets, one, values, gradient.as_deref_mut());
+                if let (Some(gradient), 1..) = (gradient, classes) {
+                    let rows = gradient.chunks_exact_mut(classes);
+                    for (row, &coefficient) in rows.zip(group.coefficients) {
+                        for g in row {
+                            *g *= coefficient;
                         }
                     }
                 }
                 for (r, loss) in group.losses.iter_mut().enumerate() {
-                    let row = terms
+                    let row = values
                         .get(r * classes..(r + 1) * classes)
                         .unwrap_or_default();
                     let (mut hi, mut lo) = (0.0, 0.0);
@@ -134,20 +186,28 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             }
             RowTarget::Dense(targets) => {
                 let mut lanes = Lanes::ZERO;
-                let mut scores_buffer = [zero; BLOCK];
-                let mut target_block = [zero; BLOCK];
+                let mut score_buffer = [zero; BLOCK];
+                let mut target_buffer = [zero; BLOCK];
                 let mut values = [zero; BLOCK];
-                let mut derivatives = [zero; BLOCK];
-                for start in row.starts() {
-                    let targets = targets.block(start, &mut target_block);
-                    let scores = row.scores(start, zero, &mut scores_buffer);
-                    for i in 0..BLOCK {
-                        let (value, derivative) = term(scores[i], targets[i]);
-                        values[i] = value;
-                        derivatives[i] = derivative * coefficient;
+                let mut gradient_buffer = [zero; BLOCK];
+                let lanes = lanes.in_memory();
+                let wants_gradient = row.wants_gradient();
+                for part in row.parts() {
+                    let targets = targets.part(part, &mut target_buffer);
+                    let (scores, gradient) = row.scores_and_gradient(
+                        part,
+                        zero,
+                        &mut score_buffer,
+                        &mut gradient_buffer,
+                    );
+                    let values = &mut values[..part.len];
+                    if wants_gradient {
+                        terms(scores, targets, coefficient, values, Some(gradient));
+                    } else {
+                        terms(scores, targets, coefficient, values, None);
                     }
-                    row.write(start, &derivatives);
-                    F::accumulate(&mut lanes, &values);
+                    row.flush(part, &gradient_buffer);
+                    F::accumulate(lanes, values);
                 }
                 F::narrow(lanes.total().value())
             }
@@ -259,5 +319,15 @@ mod tests {
         assert_eq!(term(0.25_f64, 2.0), (2.0 * 4.0_f64.ln(), -8.0));
         assert_eq!(term(-0.0_f32, 1.0), (f32::INFINITY, f32::NEG_INFINITY));
         assert_eq!(term(f32::NAN, 0.0), (0.0, 0.0));
+    }
+
+    #[test]
+    fn ordinary_terms_are_terms() {
+        let bits = |(value, derivative): (f32, f32)| (value.to_bits(), derivative.to_bits());
+        for p in [f32::MIN_POSITIVE, 1e-20, 0.3, 0.75, 1.0, 1.5, 7.0, f32::MAX] {
+            for t in [0.0, -0.0, 1e-30, 0.25, 1.0, -3.0, f32::MAX, f32::INFINITY] {
+                assert_eq!(bits(ordinary_term(p, t)), bits(term(p, t)), "{p} {t}");
+            }
+        }
     }
 }

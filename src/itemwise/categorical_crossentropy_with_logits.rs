@@ -2,13 +2,12 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::multiclass_hinge_loss::offset_in_block;
 use super::{ClassTargetShape, ItemwiseLoss, single_row, softmax};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
-    RowTarget, transpose, transpose_back, update,
+    AnyRowKernel, BLOCK, Block, Dense, DenseTarget, Group, GroupTargets, ItemKernel, Part, ROWS,
+    Row, RowKernel, RowTarget, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -126,39 +125,73 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
             }
             RowTarget::Label(label) => {
                 let smoothed = self.smoothed(row.classes());
-                let fill = |start: usize, block: &mut Block<F>| {
-                    block.fill(smoothed.uniform);
-                    let offset = label.checked_sub(start);
-                    if let Some(own) = offset.and_then(|offset| block.get_mut(offset)) {
-                        *own = smoothed.target(F::one());
-                    }
-                };
-                row_of_targets(row, fill, Some(F::one()), coefficient)
+                let of_label = OfLabel { label, smoothed };
+                row_of_targets(row, of_label, Some(F::one()), coefficient)
             }
-            RowTarget::Dense(targets) if self.smoothing == F::zero() => row_of_targets(
-                row,
-                |start, block| *block = *targets.block(start, &mut [F::zero(); BLOCK]),
-                None,
-                coefficient,
-            ),
+            RowTarget::Dense(targets) if self.smoothing == F::zero() => {
+                row_of_targets(row, targets, None, coefficient)
+            }
             RowTarget::Dense(targets) => {
                 let smoothed = self.smoothed(row.classes());
                 // The total is that of the targets as given, smoothed at the end.
                 let mut lanes = Lanes::ZERO;
-                let mut block = [F::zero(); BLOCK];
-                for start in row.starts() {
-                    F::accumulate(&mut lanes, targets.block(start, &mut block));
+                let mut buffer = [F::zero(); BLOCK];
+                for part in row.parts() {
+                    F::accumulate(&mut lanes, targets.part(part, &mut buffer));
                 }
                 let total = smoothed.total(F::narrow(lanes.total().value()));
-                let fill = |start: usize, block: &mut Block<F>| {
-                    *block = *targets.block(start, &mut [F::zero(); BLOCK]);
-                    for t in block {
-                        *t = smoothed.target(*t);
-                    }
-                };
-                row_of_targets(row, fill, Some(total), coefficient)
+                row_of_targets(row, OfRow { targets, smoothed }, Some(total), coefficient)
             }
         }
+    }
+}
+
+/// The targets of a long row, part by part.
+trait TargetParts<F: Float> {
+    /// What stands behind the end of the row is unspecified.
+    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F];
+}
+
+impl<F: Float> TargetParts<F> for DenseTarget<'_, F> {
+    #[inline(always)]
+    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
+        DenseTarget::part(self, part, buffer)
+    }
+}
+
+/// A label, smoothed.
+struct OfLabel<F> {
+    label: usize,
+    smoothed: Smoothed<F>,
+}
+
+impl<F: Float> TargetParts<F> for OfLabel<F> {
+    #[inline(always)]
+    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
+        let targets = &mut buffer[..part.len];
+        targets.fill(self.smoothed.uniform);
+        if let Some(offset) = part.offset_of(self.label) {
+            targets[offset] = self.smoothed.target(F::one());
+        }
+        targets
+    }
+}
+
+/// A distribution, smoothed.
+struct OfRow<'a, F> {
+    targets: DenseTarget<'a, F>,
+    smoothed: Smoothed<F>,
+}
+
+impl<F: Float> TargetParts<F> for OfRow<'_, F> {
+    #[inline(always)]
+    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
+        let mut given = [F::zero(); BLOCK];
+        let smoothed = &mut buffer[..part.len];
+        for (to, &t) in smoothed.iter_mut().zip(self.targets.part(part, &mut given)) {
+            *to = self.smoothed.target(t);
+        }
+        smoothed
     }
 }
 
@@ -281,13 +314,11 @@ fn row_of_label<F: Float>(mut row: Row<'_, F>, label: usize, coefficient: F) -> 
     let summary = known.summary;
     if row.wants_gradient() {
         let mut buffer = [F::zero(); BLOCK];
-        let mut derivatives = [F::zero(); BLOCK];
-        for start in row.starts() {
-            let terms = row.gradient(start, F::zero(), &mut buffer);
-            for i in 0..BLOCK {
-                derivatives[i] = (terms[i] * summary.inverse) * coefficient;
+        for part in row.parts() {
+            for g in row.gradient_mut(part, &mut buffer) {
+                *g = (*g * summary.inverse) * coefficient;
             }
-            row.write(start, &derivatives);
+            row.flush(part, &buffer);
         }
         row.set(
             known.maximal,
@@ -299,30 +330,29 @@ fn row_of_label<F: Float>(mut row: Row<'_, F>, label: usize, coefficient: F) -> 
     (summary.maximum - logit) + summary.log
 }
 
-/// A long row and targets that `fill` gives block by block, zeros (or anything) behind the end; `total` is their sum,
-/// where it is known.
+/// A long row and its targets; `total` is their sum, where it is known.
 #[inline(always)]
 fn row_of_targets<F: Float>(
     mut row: Row<'_, F>,
-    fill: impl Fn(usize, &mut Block<F>),
+    targets: impl TargetParts<F>,
     total: Option<F>,
     coefficient: F,
 ) -> F {
     let zero = F::zero();
     let classes = row.classes();
-    let mut targets = [zero; BLOCK];
-    let mut parts = [zero; BLOCK];
+    let mut target_buffer = [zero; BLOCK];
+    let mut products = [zero; BLOCK];
     let (mut distances, mut totals) = (Lanes::ZERO, Lanes::ZERO);
-    let known = softmax::row(&mut row, |start, maximum, logits| {
-        fill(start, &mut targets);
-        if let Some(behind) = targets.get_mut(classes - start..) {
-            behind.fill(zero);
+    let (distances, totals) = (distances.in_memory(), totals.in_memory());
+    let known = softmax::row(&mut row, |part, maximum, logits| {
+        let within = part.len.min(classes - part.start);
+        let targets = &targets.part(part, &mut target_buffer)[..within];
+        let products = &mut products[..within];
+        for (product, (&x, &t)) in products.iter_mut().zip(logits.iter().zip(targets)) {
+            *product = distance(maximum, x, t);
         }
-        for i in 0..BLOCK {
-            parts[i] = distance(maximum, logits[i], targets[i]);
-        }
-        F::accumulate(&mut distances, &parts);
-        F::accumulate(&mut totals, &targets);
+        F::accumulate(distances, products);
+        F::accumulate(totals, targets);
     });
     let Some(known) = known else {
         row.fill(F::nan());
@@ -332,19 +362,17 @@ fn row_of_targets<F: Float>(
     let total = total.unwrap_or_else(|| F::narrow(totals.total().value()));
     if row.wants_gradient() {
         let mut buffer = [zero; BLOCK];
-        let mut derivatives = [zero; BLOCK];
-        for start in row.starts() {
-            let terms = row.gradient(start, zero, &mut buffer);
-            fill(start, &mut targets);
-            for i in 0..BLOCK {
-                let g = summary.derivative(terms[i], targets[i], total, false);
-                derivatives[i] = g * coefficient;
+        for part in row.parts() {
+            let targets = targets.part(part, &mut target_buffer);
+            let derivatives = row.gradient_mut(part, &mut buffer);
+            for (g, &t) in derivatives.iter_mut().zip(targets) {
+                *g = summary.derivative(*g, t, total, false) * coefficient;
             }
-            if let Some(offset) = offset_in_block(known.maximal, start) {
+            if let Some(offset) = part.offset_of(known.maximal) {
                 let g = summary.derivative(known.maximal_term, targets[offset], total, true);
                 derivatives[offset] = g * coefficient;
             }
-            row.write(start, &derivatives);
+            row.flush(part, &buffer);
         }
     }
     F::narrow(distances.total().value()) + total * summary.log

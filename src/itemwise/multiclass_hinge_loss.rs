@@ -6,7 +6,7 @@ use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
     AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
-    RowTarget, transpose, transpose_back, update,
+    RowTarget, largest, position, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -121,21 +121,19 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         };
         let own = row.score(label);
         let mut buffer = [zero; BLOCK];
-        let mut patched;
+        let mut others = [zero; BLOCK];
         let mut rival = lowest;
-        let mut rival_start = None;
-        let mut nan = false;
-        for start in row.starts() {
-            let mut scores = row.scores(start, lowest, &mut buffer);
-            if let Some(offset) = offset_in_block(label, start) {
-                patched = *scores;
-                patched[offset] = lowest;
-                scores = &patched;
+        let mut rival_part = None;
+        let mut nan = own.is_nan();
+        for part in row.parts() {
+            let mut scores = row.scores(part, lowest, &mut buffer);
+            if let Some(offset) = part.offset_of(label) {
+                scores = without(offset, scores, &mut others);
             }
             let largest = largest(scores);
-            nan |= has_nan(scores);
+            nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
             if largest > rival {
-                (rival, rival_start) = (largest, Some(start));
+                (rival, rival_part) = (largest, Some(part));
             }
         }
         let margin = if nan {
@@ -145,12 +143,12 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         };
         let met = margin <= zero;
         if row.wants_gradient() {
-            let rival_class = rival_start.and_then(|start| {
-                let scores = row.scores(start, lowest, &mut buffer);
-                let own_offset = offset_in_block(label, start);
-                (0..BLOCK)
-                    .find(|&i| scores[i] == rival && Some(i) != own_offset)
-                    .map(|offset| start + offset)
+            let rival_class = rival_part.and_then(|part| {
+                let mut scores = row.scores(part, lowest, &mut buffer);
+                if let Some(offset) = part.offset_of(label) {
+                    scores = without(offset, scores, &mut others);
+                }
+                position(scores, rival).map(|offset| part.start + offset)
             });
             row.fill(if margin.is_nan() {
                 margin
@@ -168,46 +166,13 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     }
 }
 
-/// Where the class is in the block that starts at `start`, if it is there.
+/// The scores with −∞ at one place.
 #[inline(always)]
-pub(crate) fn offset_in_block(class: usize, start: usize) -> Option<usize> {
-    class.checked_sub(start).filter(|&offset| offset < BLOCK)
-}
-
-/// The largest number of a block; a NaN is none.
-#[inline(always)]
-pub(crate) fn largest<F: Float>(block: &Block<F>) -> F {
-    const LANES: usize = 32;
-    let mut lanes = [F::neg_infinity(); LANES];
-    let (chunks, _) = block.as_chunks::<LANES>();
-    for chunk in chunks {
-        for i in 0..LANES {
-            lanes[i] = update(chunk[i] > lanes[i], chunk[i], lanes[i]);
-        }
-    }
-    let mut width = LANES / 2;
-    while width > 0 {
-        for i in 0..width {
-            let other = lanes[i + width];
-            lanes[i] = if other > lanes[i] { other } else { lanes[i] };
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
-/// Whether a block holds a NaN.
-#[inline(always)]
-fn has_nan<F: Float>(block: &Block<F>) -> bool {
-    const LANES: usize = 32;
-    let mut lanes = [F::zero(); LANES];
-    let (chunks, _) = block.as_chunks::<LANES>();
-    for chunk in chunks {
-        for i in 0..LANES {
-            lanes[i] = update(chunk[i].is_nan(), chunk[i], lanes[i]);
-        }
-    }
-    lanes.iter().fold(false, |any, lane| any | lane.is_nan())
+fn without<'b, F: Float>(offset: usize, scores: &[F], buffer: &'b mut Block<F>) -> &'b [F] {
+    let others = &mut buffer[..scores.len()];
+    others.copy_from_slice(scores);
+    others[offset] = F::neg_infinity();
+    others
 }
 
 impl<F: Float> ItemwiseLoss<F> for MulticlassHingeLoss<F> {}

@@ -10,8 +10,7 @@
 
 use crate::Float;
 use crate::engine::reduce::Lanes;
-use crate::engine::rows::{BLOCK, ROWS, Row, update};
-use crate::itemwise::multiclass_hinge_loss::{largest, offset_in_block};
+use crate::engine::rows::{BLOCK, Part, ROWS, Row, largest, position, update};
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
 /// What is known of a row once all its terms are.
@@ -201,29 +200,26 @@ impl<F: Float> Scale<F> {
 
 /// Sums up a row; if it wants a gradient, its terms are written there, 0 for that of the maximum.
 ///
-/// `None` for a row without a finite maximum. `visit` sees every block of logits, and where it starts.
+/// `None` for a row without a finite maximum. `visit` sees every part of the logits, and the maximum.
 #[inline(always)]
 pub(crate) fn row<F: Float>(
     row: &mut Row<'_, F>,
-    mut visit: impl FnMut(usize, F, &[F; BLOCK]),
+    mut visit: impl FnMut(Part, F, &[F]),
 ) -> Option<RowSummary<F>> {
     let (zero, lowest) = (F::zero(), F::neg_infinity());
     let mut buffer = [zero; BLOCK];
     let mut maximum = lowest;
-    let mut maximal_start = 0;
-    for start in row.starts() {
-        let largest = largest(row.scores(start, lowest, &mut buffer));
+    let mut maximal_part = None;
+    for part in row.parts() {
+        let largest = largest(row.scores(part, lowest, &mut buffer));
         if largest > maximum {
-            (maximum, maximal_start) = (largest, start);
+            (maximum, maximal_part) = (largest, Some(part));
         }
     }
-    if !maximum.is_finite() {
-        return None;
-    }
+    let maximal_part = maximal_part.filter(|_| maximum.is_finite())?;
     let maximal = {
-        let scores = row.scores(maximal_start, lowest, &mut buffer);
-        let offset = scores.iter().position(|&x| x == maximum).unwrap_or(0);
-        maximal_start + offset
+        let scores = row.scores(maximal_part, lowest, &mut buffer);
+        maximal_part.start + position(scores, maximum)?
     };
     let scale = if maximum.abs() < F::SCALED_LIMIT {
         Scale::Narrow {
@@ -235,27 +231,27 @@ pub(crate) fn row<F: Float>(
     };
     let mut lanes = Lanes::ZERO;
     let lanes = lanes.in_memory();
-    let mut terms = [zero; BLOCK];
-    for start in row.starts() {
-        let scores = row.scores(start, lowest, &mut buffer);
-        visit(start, maximum, scores);
+    let mut term_buffer = [zero; BLOCK];
+    for part in row.parts() {
+        let (scores, terms) = row.scores_and_gradient(part, lowest, &mut buffer, &mut term_buffer);
+        visit(part, maximum, scores);
         match scale {
             Scale::Narrow { floor, offset } => {
-                for i in 0..BLOCK {
-                    terms[i] = exp_scaled(scores[i], floor, offset);
+                for (term, &x) in terms.iter_mut().zip(scores) {
+                    *term = exp_scaled(x, floor, offset);
                 }
             }
             Scale::Wide { maximum } => {
-                for i in 0..BLOCK {
-                    terms[i] = exp_difference(scores[i], maximum);
+                for (term, &x) in terms.iter_mut().zip(scores) {
+                    *term = exp_difference(x, maximum);
                 }
             }
         }
-        if let Some(offset) = offset_in_block(maximal, start) {
+        if let Some(offset) = part.offset_of(maximal) {
             terms[offset] = zero;
         }
-        F::accumulate(lanes, &terms);
-        row.write(start, &terms);
+        F::accumulate_terms(lanes, terms);
+        row.flush(part, &term_buffer);
     }
     let maximal_term = scale.term(maximum);
     Some(RowSummary {

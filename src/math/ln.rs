@@ -186,6 +186,15 @@ pub(super) fn ln<T: Logarithm>(x: T) -> T {
     with_limits(x, T::ZERO, join(origin - exponent, mantissa - T::ONE))
 }
 
+/// As [`ln`], for positive normal numbers.
+#[inline(always)]
+pub(super) fn ln_of_normal<T: Logarithm>(x: T) -> T {
+    let Split {
+        mantissa, exponent, ..
+    } = x.split();
+    join(T::EXPONENT_ORIGIN - exponent, mantissa - T::ONE)
+}
+
 #[inline(always)]
 pub(super) fn ln_1p<T: Logarithm>(x: T) -> T {
     // The rounded 1 + x serves to find k alone; f = x·2^−k − (1 − 2^−k) is rounded once, and where k = 0 it is x itself.

@@ -41,6 +41,9 @@ pub trait Elementary: Copy {
     /// See [`ln`](fn@ln).
     fn vector_ln(self) -> Self;
 
+    /// As [`vector_ln`](Self::vector_ln), bit for bit, of a positive normal number; unspecified for any other.
+    fn ln_of_normal(self) -> Self;
+
     /// See [`ln_1p`].
     fn vector_ln_1p(self) -> Self;
 
@@ -79,6 +82,11 @@ impl Elementary for f32 {
     #[inline(always)]
     fn vector_ln(self) -> Self {
         ln::ln(self)
+    }
+
+    #[inline(always)]
+    fn ln_of_normal(self) -> Self {
+        ln::ln_of_normal(self)
     }
 
     #[inline(always)]
@@ -126,6 +134,11 @@ impl Elementary for f64 {
     #[inline(always)]
     fn vector_ln(self) -> Self {
         ln::ln(self)
+    }
+
+    #[inline(always)]
+    fn ln_of_normal(self) -> Self {
+        ln::ln_of_normal(self)
     }
 
     #[inline(always)]
@@ -251,6 +264,12 @@ pub fn exp<F: Float>(x: F) -> F {
 #[must_use]
 pub fn exp_m1<F: Float>(x: F) -> F {
     Elementary::vector_exp_m1(x)
+}
+
+/// See [`Elementary::ln_of_normal`].
+#[inline(always)]
+pub(crate) fn ln_of_normal<F: Float>(x: F) -> F {
+    Elementary::ln_of_normal(x)
 }
 
 /// See [`Elementary::exp_nonpositive`].
