@@ -5,7 +5,7 @@ use ndarray::{Array, ArrayView, Dimension};
 use crate::elementwise::{ElementwiseLoss, TargetShape};
 use crate::engine::rows::{
     AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
-    transpose,
+    as_floats, transpose,
 };
 use crate::engine::shape::allocate;
 use crate::error::invalid_parameter;
@@ -162,7 +162,7 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         for ((own, row), &label) in own.iter_mut().zip(rows).zip(labels) {
             *own = row.get(label).copied().unwrap_or_else(F::nan);
         }
-        let labels = labels.map(|label| F::narrow(label as f64));
+        let labels = as_floats::<F>(labels);
         // Counted in the scores' own type, whose lanes are as wide: exact for short rows.
         let mut before = [F::zero(); ROWS];
         let mut class = F::zero();

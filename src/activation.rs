@@ -13,7 +13,7 @@ use crate::engine::rows::{
 use crate::engine::shape::{allocate, check_output, is_column_major};
 use crate::error::{shape_mismatch, too_few_classes};
 use crate::itemwise::softmax::{self, Summary};
-use crate::itemwise::{items_dim, single_row};
+use crate::itemwise::{items_dim, wide_rows};
 use crate::math::{exp_nonpositive, ln_1p};
 use crate::{Float, LossError};
 
@@ -130,9 +130,7 @@ impl<F: Float> RowKernel<F> for Activation {
             }
             transpose_back(panel, out);
         }
-        for (r, _) in summary.wide.iter().enumerate().filter(|&(_, &wide)| wide) {
-            single_row(self, &mut group, r);
-        }
+        wide_rows(self, &mut group, &summary.wide);
     }
 
     #[inline(always)]

@@ -437,6 +437,56 @@ fn aim<F: Float, T: Target<F>>(
     }
 }
 
+/// What is known of the aims of several items.
+struct Aims {
+    /// Whether they aim at rows.
+    is_dense: bool,
+    any_left_out: bool,
+}
+
+/// The classes that items aim at, from `start` on, and which of them are left out.
+fn aims<F: Float, T: Target<F>>(
+    work: &Work<'_, F>,
+    targets: &Targets<ArrayView1<'_, T>, ArrayView2<'_, T>>,
+    start: usize,
+    classes: &mut [usize],
+    left_out: &mut [bool],
+) -> Aims {
+    let mut aims = Aims {
+        is_dense: false,
+        any_left_out: false,
+    };
+    left_out.fill(false);
+    if let (Targets::Labels(labels), None) = (targets, work.ignores) {
+        let labels = labels.slice_axis(Axis(0), Slice::from(start..start + classes.len()));
+        match labels.to_slice() {
+            Some(labels) => {
+                for (class, &label) in classes.iter_mut().zip(labels) {
+                    *class = label.class();
+                }
+            }
+            None => {
+                for (class, &label) in classes.iter_mut().zip(&labels) {
+                    *class = label.class();
+                }
+            }
+        }
+        return aims;
+    }
+    for (offset, class) in classes.iter_mut().enumerate() {
+        *class = 0;
+        match aim(work, targets, start + offset) {
+            Aim::Class(of_item) => *class = of_item,
+            Aim::Row => aims.is_dense = true,
+            Aim::Nothing => {
+                left_out[offset] = true;
+                aims.any_left_out = true;
+            }
+        }
+    }
+    aims
+}
+
 /// Rows one by one.
 fn long<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
     let mut gradient_rows = rows.gradient.map(|view| view.into_outer_iter_mut());
@@ -539,20 +589,10 @@ fn batches<F: Float, T: Target<F>>(
         let slice = Slice::from(start..start + n);
         let size = n * work.classes;
 
-        let mut is_dense = false;
-        let mut any_left_out = false;
-        for offset in 0..n {
-            left_out[offset] = false;
-            match aim(&work, &rows.targets, start + offset) {
-                Aim::Class(class) => labels[offset] = class,
-                Aim::Row => is_dense = true,
-                Aim::Nothing => {
-                    labels[offset] = 0;
-                    left_out[offset] = true;
-                    any_left_out = true;
-                }
-            }
-        }
+        let Aims {
+            is_dense,
+            mut any_left_out,
+        } = aims(&work, &rows.targets, start, &mut labels[..n], &mut left_out);
         let factors = if let Weights::None = rows.weights {
             Coefficients::Same(work.scale)
         } else {

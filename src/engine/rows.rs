@@ -159,13 +159,13 @@ impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfRow<'_, '_, F, K> {
 #[doc(hidden)]
 #[allow(missing_debug_implementations)]
 pub struct Batch<'a, F> {
-    pub(super) classes: usize,
+    pub(crate) classes: usize,
     /// Absent where they lie in the buffer of the gradient.
-    pub(super) scores: Option<&'a [F]>,
-    pub(super) targets: BatchTargets<'a, F>,
-    pub(super) coefficients: Coefficients<'a, F>,
-    pub(super) losses: &'a mut [F],
-    pub(super) gradient: Option<&'a mut [F]>,
+    pub(crate) scores: Option<&'a [F]>,
+    pub(crate) targets: BatchTargets<'a, F>,
+    pub(crate) coefficients: Coefficients<'a, F>,
+    pub(crate) losses: &'a mut [F],
+    pub(crate) gradient: Option<&'a mut [F]>,
     /// Room for three panels.
     pub(super) scratch: &'a mut Panel<F>,
 }
@@ -186,6 +186,23 @@ pub(crate) enum Coefficients<'a, F> {
     Same(F),
     /// One for each row.
     Each(&'a [F]),
+}
+
+impl<F: Float> Coefficients<'_, F> {
+    /// Those of at most [`ROWS`] rows from `start` on; unspecified behind the last.
+    #[inline(always)]
+    pub(crate) fn of_rows(self, start: usize) -> [F; ROWS] {
+        match self {
+            Self::Same(factor) => [factor; ROWS],
+            Self::Each(factors) => {
+                let mut of_rows = [F::one(); ROWS];
+                for (to, &factor) in of_rows.iter_mut().zip(&factors[start..]) {
+                    *to = factor;
+                }
+                of_rows
+            }
+        }
+    }
 }
 
 /// At most [`ROWS`] short rows.
@@ -213,17 +230,13 @@ pub(crate) enum GroupTargets<'a, F> {
 impl<F: Float> Batch<'_, F> {
     /// Hands the rows to the kernel in groups.
     #[inline(always)]
-    fn each_group<K: RowKernel<F>>(self, kernel: K) {
+    pub(crate) fn each_group<K: RowKernel<F>>(self, kernel: K) {
         let classes = self.classes;
         let (panel, rest) = self.scratch.split_at_mut(classes);
         let (target_panel, copy) = rest.split_at_mut(classes);
         let copy = copy.as_flattened_mut();
         let mut gradient = self.gradient;
         let mut labels = [0; ROWS];
-        let mut coefficients = match self.coefficients {
-            Coefficients::Same(factor) => [factor; ROWS],
-            Coefficients::Each(_) => [F::one(); ROWS],
-        };
         let mut spare = [F::zero(); ROWS];
         let rows = self.losses.len();
         let mut start = 0;
@@ -252,11 +265,7 @@ impl<F: Float> Batch<'_, F> {
                     }
                 },
             };
-            if let Coefficients::Each(each) = self.coefficients {
-                for (to, &factor) in coefficients.iter_mut().zip(&each[start..]) {
-                    *to = factor;
-                }
-            }
+            let coefficients = self.coefficients.of_rows(start);
             let rest = &mut self.losses[start..];
             let (losses, few) = match rest.first_chunk_mut() {
                 Some(losses) => (losses, None),
@@ -604,14 +613,58 @@ pub(crate) fn update<F: Float>(condition: bool, new: F, old: F) -> F {
     (if condition { new } else { old }) + F::zero()
 }
 
+/// Labels in the lanes' own type; exact for short rows.
+#[inline(always)]
+pub(crate) fn as_floats<F: Float>(labels: &[usize; ROWS]) -> [F; ROWS] {
+    let mut floats = [F::zero(); ROWS];
+    for i in 0..ROWS {
+        // by way of 32 bits, for which there are vector instructions
+        floats[i] = F::narrow(f64::from(labels[i] as i32));
+    }
+    floats
+}
+
+/// How many rows are transposed together.
+const TOGETHER: usize = 8;
+
+/// Four rows of the same length.
+#[inline(always)]
+fn halves<F>(rows: &[F]) -> ((&[F], &[F]), (&[F], &[F])) {
+    let (first, second) = rows.split_at(rows.len() / 2);
+    (
+        first.split_at(first.len() / 2),
+        second.split_at(second.len() / 2),
+    )
+}
+
+#[inline(always)]
+fn halves_mut<F>(rows: &mut [F]) -> ((&mut [F], &mut [F]), (&mut [F], &mut [F])) {
+    let (first, second) = rows.split_at_mut(rows.len() / 2);
+    let (a, b) = (first.len() / 2, second.len() / 2);
+    (first.split_at_mut(a), second.split_at_mut(b))
+}
+
 /// Rows of scores, one class after the other; what the panel holds for rows that are not there is unspecified.
 #[inline(always)]
-pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut [[F; ROWS]]) {
+pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
     let classes = panel.len();
-    for r in 0..ROWS {
-        let Some(row) = scores.get(r * classes..(r + 1) * classes) else {
-            break;
-        };
+    let mut done = 0;
+    for rows in scores.chunks_exact(TOGETHER * classes) {
+        let (first, second) = rows.split_at(4 * classes);
+        let ((a, b), (c, d)) = halves(first);
+        let ((e, f), (g, h)) = halves(second);
+        let rows = a.iter().zip(b).zip(c).zip(d).zip(e).zip(f).zip(g).zip(h);
+        for (lanes, (((((((a, b), c), d), e), f), g), h)) in panel.iter_mut().zip(rows) {
+            if let Some(lanes) = lanes[done..].first_chunk_mut() {
+                *lanes = [*a, *b, *c, *d, *e, *f, *g, *h];
+            }
+        }
+        done += TOGETHER;
+    }
+    for (row, r) in scores[done * classes..]
+        .chunks_exact(classes)
+        .zip(done..ROWS)
+    {
         for (lanes, &x) in panel.iter_mut().zip(row) {
             lanes[r] = x;
         }
@@ -620,12 +673,33 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut [[F; ROWS]]) {
 
 /// The inverse of [`transpose`].
 #[inline(always)]
-pub(crate) fn transpose_back<F: Float>(panel: &[[F; ROWS]], rows: &mut [F]) {
+pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     let classes = panel.len();
-    for r in 0..ROWS {
-        let Some(row) = rows.get_mut(r * classes..(r + 1) * classes) else {
-            break;
-        };
+    let mut done = 0;
+    for rows in rows.chunks_exact_mut(TOGETHER * classes) {
+        let (first, second) = rows.split_at_mut(4 * classes);
+        let ((a, b), (c, d)) = halves_mut(first);
+        let ((e, f), (g, h)) = halves_mut(second);
+        let rows = a
+            .iter_mut()
+            .zip(b)
+            .zip(c)
+            .zip(d)
+            .zip(e)
+            .zip(f)
+            .zip(g)
+            .zip(h);
+        for (lanes, (((((((a, b), c), d), e), f), g), h)) in panel.iter().zip(rows) {
+            if let Some(lanes) = lanes[done..].first_chunk() {
+                [*a, *b, *c, *d, *e, *f, *g, *h] = *lanes;
+            }
+        }
+        done += TOGETHER;
+    }
+    for (row, r) in rows[done * classes..]
+        .chunks_exact_mut(classes)
+        .zip(done..ROWS)
+    {
         for (lanes, to) in panel.iter().zip(row) {
             *to = lanes[r];
         }

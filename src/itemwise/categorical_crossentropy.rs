@@ -5,7 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
+    AnyRowKernel, BLOCK, Batch, BatchTargets, Coefficients, Dense, Group, GroupTargets, ItemKernel,
+    ROWS, Row, RowKernel, RowTarget,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -103,6 +104,48 @@ fn each_term<F: Float, const ORDINARY: bool>(
     }
 }
 
+/// Short rows and labels: only the scores of the labels are read.
+#[inline(always)]
+fn batch_of_labels<F: Float>(batch: Batch<'_, F>, labels: &[usize]) {
+    let classes = batch.classes;
+    let mut gradient = batch.gradient;
+    let scores = batch.scores.or(gradient.as_deref()).unwrap_or_default();
+    for ((loss, row), &label) in batch
+        .losses
+        .iter_mut()
+        .zip(scores.chunks_exact(classes))
+        .zip(labels)
+    {
+        *loss = row.get(label).copied().unwrap_or_else(F::nan);
+    }
+    for (index, losses) in batch.losses.chunks_mut(ROWS).enumerate() {
+        let start = index * ROWS;
+        let mut derivatives = [F::zero(); ROWS];
+        for (loss, derivative) in losses.iter_mut().zip(&mut derivatives) {
+            (*loss, *derivative) = term(*loss, F::one());
+        }
+        let Some(gradient) = gradient.as_deref_mut() else {
+            continue;
+        };
+        let factors = batch.coefficients.of_rows(start);
+        let gradient = &mut gradient[start * classes..(start + losses.len()) * classes];
+        // As in a one-hot row: 0 of the sign of the factor, NaN for one that is not finite.
+        if let Coefficients::Same(factor) = batch.coefficients {
+            gradient.fill(F::zero() * factor);
+        } else {
+            for (row, &factor) in gradient.chunks_exact_mut(classes).zip(&factors) {
+                row.fill(F::zero() * factor);
+            }
+        }
+        let rows = gradient.chunks_exact_mut(classes).zip(&labels[start..]);
+        for ((row, &label), (&derivative, &factor)) in rows.zip(derivatives.iter().zip(&factors)) {
+            if let Some(to) = row.get_mut(label) {
+                *to = derivative * factor;
+            }
+        }
+    }
+}
+
 impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
     const MIN_CLASSES: usize = 0;
     const DENSE: Dense = Dense::Distribution;
@@ -117,58 +160,43 @@ impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
 
 impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
     #[inline(always)]
+    fn batch(self, batch: Batch<'_, F>) {
+        if let BatchTargets::Labels(labels) = batch.targets {
+            batch_of_labels(batch, labels);
+        } else {
+            batch.each_group(self);
+        }
+    }
+
+    #[inline(always)]
     fn group(self, group: Group<'_, F>) {
         let classes = group.classes;
-        match group.targets {
-            GroupTargets::Labels(labels) => {
-                let mut chosen = [F::one(); ROWS];
-                if classes > 0 {
-                    let rows = group.scores.chunks_exact(classes);
-                    for ((chosen, row), &label) in chosen.iter_mut().zip(rows).zip(labels) {
-                        *chosen = row.get(label).copied().unwrap_or_else(F::nan);
-                    }
-                }
-                let mut derivatives = [F::zero(); ROWS];
-                for i in 0..ROWS {
-                    let (value, derivative) = term(chosen[i], F::one());
-                    group.losses[i] = value;
-                    derivatives[i] = derivative * group.coefficients[i];
-                }
-                if let (Some(gradient), 1..) = (group.gradient, classes) {
-                    gradient.fill(F::zero());
-                    let rows = gradient.chunks_exact_mut(classes);
-                    for ((row, &label), &derivative) in rows.zip(labels).zip(&derivatives) {
-                        if let Some(to) = row.get_mut(label) {
-                            *to = derivative;
-                        }
-                    }
+        // Labels never come in groups.
+        let GroupTargets::Dense(targets) = group.targets else {
+            return;
+        };
+        // The panel serves as a plain buffer.
+        let values = &mut group.panel.as_flattened_mut()[..group.scores.len()];
+        let mut gradient = group.gradient;
+        let one = F::one();
+        terms(group.scores, targets, one, values, gradient.as_deref_mut());
+        if let (Some(gradient), 1..) = (gradient, classes) {
+            let rows = gradient.chunks_exact_mut(classes);
+            for (row, &coefficient) in rows.zip(group.coefficients) {
+                for g in row {
+                    *g *= coefficient;
                 }
             }
-            GroupTargets::Dense(targets) => {
-                // The panel serves as a plain buffer.
-                let values = &mut group.panel.as_flattened_mut()[..group.scores.len()];
-                let mut gradient = group.gradient;
-                let one = F::one();
-                terms(group.scores, targets, one, values, gradient.as_deref_mut());
-                if let (Some(gradient), 1..) = (gradient, classes) {
-                    let rows = gradient.chunks_exact_mut(classes);
-                    for (row, &coefficient) in rows.zip(group.coefficients) {
-                        for g in row {
-                            *g *= coefficient;
-                        }
-                    }
-                }
-                for (r, loss) in group.losses.iter_mut().enumerate() {
-                    let row = values
-                        .get(r * classes..(r + 1) * classes)
-                        .unwrap_or_default();
-                    let (mut hi, mut lo) = (0.0, 0.0);
-                    for &value in row {
-                        F::add_to(&mut hi, &mut lo, value);
-                    }
-                    *loss = F::narrow(if hi.is_finite() { hi + lo } else { hi });
-                }
+        }
+        for (r, loss) in group.losses.iter_mut().enumerate() {
+            let row = values
+                .get(r * classes..(r + 1) * classes)
+                .unwrap_or_default();
+            let (mut hi, mut lo) = (0.0, 0.0);
+            for &value in row {
+                F::add_to(&mut hi, &mut lo, value);
             }
+            *loss = F::narrow(if hi.is_finite() { hi + lo } else { hi });
         }
     }
 
@@ -179,7 +207,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             RowTarget::Label(label) => {
                 let (value, derivative) = term(row.score(label), F::one());
                 if row.wants_gradient() {
-                    row.fill(zero);
+                    row.fill(zero * coefficient);
                     row.set(label, derivative * coefficient);
                 }
                 value

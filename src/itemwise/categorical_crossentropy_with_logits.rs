@@ -2,12 +2,12 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ClassTargetShape, ItemwiseLoss, single_row, softmax};
+use super::{ClassTargetShape, ItemwiseLoss, softmax, wide_rows};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     AnyRowKernel, BLOCK, Block, Dense, DenseTarget, Group, GroupTargets, ItemKernel, Part, ROWS,
-    Row, RowKernel, RowTarget, transpose, transpose_back, update,
+    Row, RowKernel, RowTarget, as_floats, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -112,9 +112,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
             GroupTargets::Labels(labels) if !smooth => group_of_labels(&mut group, labels),
             _ => self.group_of_rows(&mut group),
         };
-        for (r, _) in wide.iter().enumerate().filter(|&(_, &wide)| wide) {
-            single_row(self, &mut group, r);
-        }
+        wide_rows(self, &mut group, &wide);
     }
 
     #[inline(always)]
@@ -286,7 +284,7 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
         group.losses[i] = (row.maximum - logits[i]) + row.log;
     }
     if let Some(gradient) = group.gradient.as_deref_mut() {
-        let own = labels.map(|label| F::narrow(label as f64));
+        let own = as_floats::<F>(labels);
         let mut class = zero;
         for out in panel.iter_mut() {
             for i in 0..ROWS {

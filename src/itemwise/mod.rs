@@ -19,7 +19,7 @@ use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::Pair;
 use crate::engine::rows::{
-    Dense, DenseTarget, Group, GroupTargets, ItemKernel, Row, RowKernel, RowTarget,
+    Dense, DenseTarget, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
 };
 use crate::engine::shape::{allocate, check_output, distinct};
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
@@ -517,9 +517,23 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
     }
 }
 
-/// Does one row of a group alone, by the kernel's way for long rows.
+/// Does the wide rows of a group alone, by the kernel's way for long rows.
+#[inline(always)]
+pub(crate) fn wide_rows<F: Float, K: RowKernel<F>>(
+    kernel: K,
+    group: &mut Group<'_, F>,
+    wide: &[bool; ROWS],
+) {
+    // without an early exit, so that it vectorises
+    if wide.iter().fold(false, |any, &wide| any | wide) {
+        for r in (0..ROWS).filter(|&r| wide[r]) {
+            single_row(kernel, group, r);
+        }
+    }
+}
+
 #[cold]
-pub(crate) fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r: usize) {
+fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r: usize) {
     let span = r * group.classes..(r + 1) * group.classes;
     let Some(scores) = group.scores.get(span.clone()) else {
         return;

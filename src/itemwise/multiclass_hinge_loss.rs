@@ -6,7 +6,7 @@ use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
     AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
-    RowTarget, largest, position, transpose, transpose_back, update,
+    RowTarget, as_floats, largest, position, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -70,7 +70,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         };
         let panel = &mut group.panel[..group.classes];
         transpose(group.scores, panel);
-        let labels = labels.map(|label| F::narrow(label as f64));
+        let labels = as_floats::<F>(labels);
         let mut rival = [F::neg_infinity(); ROWS];
         let mut rival_class = [-one; ROWS];
         let mut own = [zero; ROWS];
