@@ -30,12 +30,13 @@ fn term<F: Float>(prediction: F, target: F) -> (F, F) {
     // −0 is 0
     let prediction = prediction + zero;
     let valid = prediction >= zero;
-    let value = -(target * ln(prediction));
-    let derivative = -(target / prediction);
+    // 0 − x is never −0.
+    let value = zero - target * ln(prediction);
+    let derivative = zero - target / prediction;
     let derivative = if valid { derivative } else { F::nan() };
     let absent = target == zero;
     (
-        if absent { zero } else { zero + value },
+        if absent { zero } else { value },
         if absent { zero } else { derivative },
     )
 }
@@ -43,11 +44,10 @@ fn term<F: Float>(prediction: F, target: F) -> (F, F) {
 /// [`term`] for a positive normal prediction.
 #[inline(always)]
 fn ordinary_term<F: Float>(prediction: F, target: F) -> (F, F) {
-    // 0 − x is never −0.
     let zero = F::zero();
     (
         zero - target * ln_of_normal(prediction),
-        -(target / prediction) + zero,
+        zero - target / prediction,
     )
 }
 
