@@ -8,6 +8,7 @@ use num_traits::{FloatConst, NumAssign, NumCast};
 use crate::BinaryLabels;
 use crate::engine::reduce::{Lanes, Pair, add_compensated};
 use crate::engine::rows::{BLOCK, Block};
+use crate::engine::simd;
 use crate::math::Elementary;
 
 mod sealed {
@@ -74,6 +75,8 @@ pub trait Arithmetic: Copy {
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
     /// `weight / divisor`, rounded.
     fn coefficient(weight: Self, divisor: Pair) -> Self;
+    /// The columns of a square of rows.
+    fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE];
 }
 
 /// The sums of the elements at the same place of each quarter, pair by pair.
@@ -91,6 +94,11 @@ fn sums_of_four<'b, F: num_traits::Float>(x: &[F], buffer: &'b mut Block<F>) -> 
 }
 
 impl Arithmetic for f32 {
+    #[inline(always)]
+    fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE] {
+        simd::transpose_f32(rows)
+    }
+
     #[inline(always)]
     fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
         Self::accumulate(lanes, sums_of_four(terms, &mut [0.0; BLOCK]));
@@ -132,6 +140,11 @@ impl Arithmetic for f32 {
 }
 
 impl Arithmetic for f64 {
+    #[inline(always)]
+    fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE] {
+        simd::transpose_f64(rows)
+    }
+
     #[inline(always)]
     fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
         Self::accumulate(lanes, sums_of_four(terms, &mut [0.0; BLOCK]));

@@ -7,7 +7,7 @@
 use ndarray::{ArrayView1, ArrayViewMut1, Axis, Slice};
 use pulp::NullaryFnOnce;
 
-use super::simd;
+use super::simd::{self, TILE};
 use crate::float::Float;
 
 /// Rows of at most so many classes are short.
@@ -624,24 +624,10 @@ pub(crate) fn as_floats<F: Float>(labels: &[usize; ROWS]) -> [F; ROWS] {
     floats
 }
 
-/// How many rows are transposed together.
-const TOGETHER: usize = 8;
-
-/// Four rows of the same length.
+/// Where the squares start that cover a row of `classes`, [`TILE`] or more; the last overlaps the one before it.
 #[inline(always)]
-fn halves<F>(rows: &[F]) -> ((&[F], &[F]), (&[F], &[F])) {
-    let (first, second) = rows.split_at(rows.len() / 2);
-    (
-        first.split_at(first.len() / 2),
-        second.split_at(second.len() / 2),
-    )
-}
-
-#[inline(always)]
-fn halves_mut<F>(rows: &mut [F]) -> ((&mut [F], &mut [F]), (&mut [F], &mut [F])) {
-    let (first, second) = rows.split_at_mut(rows.len() / 2);
-    let (a, b) = (first.len() / 2, second.len() / 2);
-    (first.split_at_mut(a), second.split_at_mut(b))
+fn squares(classes: usize) -> impl Iterator<Item = usize> {
+    (0..classes.div_ceil(TILE)).map(move |index| (index * TILE).min(classes - TILE))
 }
 
 /// Rows of scores, one class after the other; what the panel holds for rows that are not there is unspecified.
@@ -649,17 +635,21 @@ fn halves_mut<F>(rows: &mut [F]) -> ((&mut [F], &mut [F]), (&mut [F], &mut [F]))
 pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
     let classes = panel.len();
     let mut done = 0;
-    for rows in scores.chunks_exact(TOGETHER * classes) {
-        let (first, second) = rows.split_at(4 * classes);
-        let ((a, b), (c, d)) = halves(first);
-        let ((e, f), (g, h)) = halves(second);
-        let rows = a.iter().zip(b).zip(c).zip(d).zip(e).zip(f).zip(g).zip(h);
-        for (lanes, (((((((a, b), c), d), e), f), g), h)) in panel.iter_mut().zip(rows) {
-            if let Some(lanes) = lanes[done..].first_chunk_mut() {
-                *lanes = [*a, *b, *c, *d, *e, *f, *g, *h];
+    if classes >= TILE {
+        for rows in scores.chunks_exact(TILE * classes) {
+            for class in squares(classes) {
+                let Some(square) = square(rows, classes, class) else {
+                    continue;
+                };
+                let columns = F::transpose(square);
+                for (lanes, column) in panel[class..].iter_mut().zip(&columns) {
+                    if let Some(lanes) = lanes[done..].first_chunk_mut() {
+                        *lanes = *column;
+                    }
+                }
             }
+            done += TILE;
         }
-        done += TOGETHER;
     }
     for (row, r) in scores[done * classes..]
         .chunks_exact(classes)
@@ -676,25 +666,22 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
 pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     let classes = panel.len();
     let mut done = 0;
-    for rows in rows.chunks_exact_mut(TOGETHER * classes) {
-        let (first, second) = rows.split_at_mut(4 * classes);
-        let ((a, b), (c, d)) = halves_mut(first);
-        let ((e, f), (g, h)) = halves_mut(second);
-        let rows = a
-            .iter_mut()
-            .zip(b)
-            .zip(c)
-            .zip(d)
-            .zip(e)
-            .zip(f)
-            .zip(g)
-            .zip(h);
-        for (lanes, (((((((a, b), c), d), e), f), g), h)) in panel.iter().zip(rows) {
-            if let Some(lanes) = lanes[done..].first_chunk() {
-                [*a, *b, *c, *d, *e, *f, *g, *h] = *lanes;
+    if classes >= TILE {
+        for rows in rows.chunks_exact_mut(TILE * classes) {
+            for class in squares(classes) {
+                let lanes = panel[class..].as_flattened();
+                let Some(square) = square(&lanes[done..], ROWS, 0) else {
+                    continue;
+                };
+                let rows_of_square = F::transpose(square);
+                for (row, of_square) in rows.chunks_exact_mut(classes).zip(&rows_of_square) {
+                    if let Some(to) = row[class..].first_chunk_mut() {
+                        *to = *of_square;
+                    }
+                }
             }
+            done += TILE;
         }
-        done += TOGETHER;
     }
     for (row, r) in rows[done * classes..]
         .chunks_exact_mut(classes)
@@ -704,4 +691,19 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
             *to = lanes[r];
         }
     }
+}
+
+/// A square from `column` on of the first rows, `stride` apart.
+#[inline(always)]
+fn square<F>(rows: &[F], stride: usize, column: usize) -> Option<[&[F; TILE]; TILE]> {
+    Some([
+        rows.get(column..)?.first_chunk()?,
+        rows.get(stride + column..)?.first_chunk()?,
+        rows.get(2 * stride + column..)?.first_chunk()?,
+        rows.get(3 * stride + column..)?.first_chunk()?,
+        rows.get(4 * stride + column..)?.first_chunk()?,
+        rows.get(5 * stride + column..)?.first_chunk()?,
+        rows.get(6 * stride + column..)?.first_chunk()?,
+        rows.get(7 * stride + column..)?.first_chunk()?,
+    ])
 }

@@ -70,20 +70,23 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         };
         let panel = &mut group.panel[..group.classes];
         transpose(group.scores, panel);
+        // The target's own score is taken out, so that all that remain are rivals.
+        let mut own = [zero; ROWS];
+        for (r, row) in group.scores.chunks_exact(group.classes).enumerate() {
+            own[r] = row[labels[r]];
+            panel[labels[r]][r] = F::neg_infinity();
+        }
         let labels = as_floats::<F>(labels);
         let mut rival = [F::neg_infinity(); ROWS];
         let mut rival_class = [-one; ROWS];
-        let mut own = [zero; ROWS];
-        let mut nan = [zero; ROWS];
+        let mut nan = own;
         let mut class = zero;
         for scores in panel.iter() {
             for i in 0..ROWS {
                 let x = scores[i];
-                let is_own = labels[i] == class;
-                let greater = !is_own && x > rival[i];
+                let greater = x > rival[i];
                 rival[i] = update(greater, x, rival[i]);
                 rival_class[i] = update(greater, class, rival_class[i]);
-                own[i] = update(is_own, x, own[i]);
                 nan[i] = update(x.is_nan(), x, nan[i]);
             }
             class += one;
