@@ -100,6 +100,7 @@ enum LaidTargets<F> {
     Floats(Laid<F>),
     Bools(Laid<bool>),
     Signed(Laid<i64>),
+    Words(Laid<u16>),
 }
 
 impl<F: Number> LaidTargets<F> {
@@ -109,6 +110,7 @@ impl<F: Number> LaidTargets<F> {
             Targets::Bools(array) => Self::Bools(Laid::new(array, layout, true)),
             // no label of any class: it must not be looked at
             Targets::Signed(array) => Self::Signed(Laid::new(array, layout, 1_000_000)),
+            Targets::Words(array) => Self::Words(Laid::new(array, layout, u16::MAX)),
         }
     }
 
