@@ -65,9 +65,13 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
                     derivatives[i] = derivative * group.coefficients[i];
                 }
                 if let (Some(gradient), 1..) = (group.gradient, classes) {
-                    gradient.fill(F::zero());
                     let rows = gradient.chunks_exact_mut(classes);
-                    for ((row, &label), &derivative) in rows.zip(labels).zip(&derivatives) {
+                    let rows = rows.zip(group.coefficients);
+                    for (((row, coefficient), &label), &derivative) in
+                        rows.zip(labels).zip(&derivatives)
+                    {
+                        // as in a one-hot row: 0 of the sign of the weight, NaN of a weight that is not finite
+                        row.fill(F::zero() * *coefficient);
                         if let Some(to) = row.get_mut(label) {
                             *to = derivative;
                         }
@@ -121,7 +125,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             RowTarget::Label(label) => {
                 let (value, derivative) = term(row.score(label), F::one());
                 if row.wants_gradient() {
-                    row.fill(zero);
+                    row.fill(zero * coefficient);
                     row.set(label, derivative * coefficient);
                 }
                 value
