@@ -11,7 +11,7 @@ use proptest::test_runner::TestCaseError;
 
 /// Large enough to be shared among threads, of rows that are taken in groups and of rows that are taken one by one; no
 /// multiple of a block or a chunk.
-const ELEMENTWISE: &[&[usize]] = &[&[1_000_003]];
+const ELEMENTWISE: &[&[usize]] = &[&[700_001]];
 const ITEMWISE: &[&[usize]] = &[&[60_001, 10], &[83, 5000]];
 
 /// What one call after another gave.
@@ -195,13 +195,14 @@ fn results_are_the_pinned_ones() {
     let as_pinned = |(name, single, double): &(String, u64, u64)| {
         PINNED.contains(&(name.as_str(), *single, *double))
     };
-    let changed: Vec<_> = now.iter().filter(|now| !as_pinned(now)).collect();
+    let changed = now.iter().filter(|now| !as_pinned(now));
+    let changed: Vec<_> = changed.map(|(name, ..)| name.as_str()).collect();
     let table = now
         .iter()
         .map(|(name, single, double)| format!("    ({name:?}, {single:#018x}, {double:#018x}),\n"));
     assert!(
         changed.is_empty() && now.len() == PINNED.len(),
-        "not as pinned: {changed:#x?}\nall results are now\n{}",
+        "not as pinned: {changed:?}\nall results are now\n{}",
         table.collect::<String>()
     );
 }

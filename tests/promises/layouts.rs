@@ -1,8 +1,8 @@
 //! The layout of an operand changes no element, and an aggregate by at most 1 ULP.
 
 use crate::catalogue::{
-    Aim, AnyLoss, By, Edges, Entry, Form, Number, Targets, TargetsView, aggregates, catalogue, map_targets,
-    raw, same_bits,
+    Aim, AnyLoss, By, Edges, Entry, Form, Number, Targets, TargetsView, aggregates, catalogue,
+    map_targets, raw, same_bits,
 };
 use ndarray::{ArrayBase, ArrayD, ArrayViewD, Axis, IxDyn, RawData, Slice};
 use ndarray_loss::LossError;
