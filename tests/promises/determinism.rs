@@ -149,6 +149,23 @@ mod threads {
 /// `CHANGELOG.md`, under "Value-breaking", what changes; then run the test without default features too.
 #[rustfmt::skip] // as it is printed
 const PINNED: &[(&str, u64, u64)] = &[
+    ("squared_error", 0xa5449485d158073c, 0xf5daa6a001c36d43),
+    ("huber_loss", 0x8fb69e425a10d288, 0x871e01ebc9d6786c),
+    ("binary_crossentropy", 0x52a6333439686c51, 0x62fe248c86ac048a),
+    ("binary_hinge_loss, log-odds 0/1", 0x9643af408b91564f, 0x65c15778644cc5a3),
+    ("binary_hinge_loss, log-odds ±1", 0xf78e2386f7d23b14, 0x65c15778644cc5a3),
+    ("binary_hinge_loss, probabilities 0/1", 0x6ec749da51e55d13, 0xde7625776fed6a84),
+    ("binary_hinge_loss, probabilities ±1", 0x83264ccb7b28767a, 0xde7625776fed6a84),
+    ("binary_crossentropy_with_logits", 0x79af9d128231ba2f, 0xaf39e8bb7634c7d0),
+    ("binary_crossentropy_with_logits, options", 0x5d8243dfa6621a01, 0x0c782a458b58af50),
+    ("categorical_crossentropy", 0x21eb4218d1b6c349, 0xc72b6e0cef5b7486),
+    ("categorical_crossentropy, ignoring", 0xd850949d0a9e027b, 0xc47cd0649e1e2dba),
+    ("multiclass_hinge_loss", 0x51b5944931fc5139, 0x7ad74df1667ad0a7),
+    ("multiclass_hinge_loss, ignoring", 0x83a36ad93baf2f38, 0xe17b5708281154e1),
+    ("categorical_crossentropy_with_logits", 0x2e893007974456df, 0x82b65510fe4797b2),
+    ("categorical_crossentropy_with_logits, ignoring", 0xc0243076cc26324a, 0xc24a8cd7e015ecda),
+    ("categorical_crossentropy_with_logits, options", 0x64bb1d80babd6cd9, 0x0e49f1df3f1d7da7),
+    ("categorical_crossentropy_with_logits, options, ignoring", 0x095d5318c2462ea6, 0x9213332b30083130),
 ];
 
 /// FNV-1a of the bits of numbers, a number at a time.
