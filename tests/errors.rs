@@ -6,167 +6,11 @@ mod support;
 use std::error::Error;
 use std::fmt::Debug;
 
-use ndarray::{Array2, ArrayD, IxDyn, ShapeBuilder, arr1, array};
+use ndarray::{Array2, ArrayD, IxDyn, arr1, array};
 use ndarray_loss::*;
+use support::bad_calls::{BadAggregate, BadInput};
 use support::refusal::*;
 use support::*;
-
-/// The answers of the methods that read no weights.
-macro_rules! check_plain_methods {
-    ($case:expr, $loss:expr, $p:expr, $t:expr, $items:expr, $refusal:expr) => {{
-        let (case, loss, p, t, refusal) = ($case, $loss, $p, $t, $refusal);
-        let mut losses: ArrayD<F> = sentinels(IxDyn($items));
-        let mut gradient: ArrayD<F> = sentinels(p.raw_dim());
-        refusal.check(&format!("{case}: loss"), loss.loss(p, t));
-        refusal.check(&format!("{case}: gradient"), loss.gradient(p, t));
-        refusal.check(
-            &format!("{case}: loss_and_gradient"),
-            loss.loss_and_gradient(p, t),
-        );
-        refusal.check(
-            &format!("{case}: loss_into"),
-            loss.loss_into(p, t, &mut losses),
-        );
-        refusal.check(
-            &format!("{case}: gradient_into"),
-            loss.gradient_into(p, t, &mut gradient),
-        );
-        refusal.check(
-            &format!("{case}: loss_and_gradient_into"),
-            loss.loss_and_gradient_into(p, t, &mut losses, &mut gradient),
-        );
-        assert_untouched(&format!("{case}: buffer of losses"), &losses);
-        assert_untouched(&format!("{case}: buffer of gradients"), &gradient);
-    }};
-}
-
-/// The answers of the methods that give one number.
-macro_rules! check_objectives {
-    ($case:expr, $loss:expr, $p:expr, $t:expr, $by:expr, $refusal:expr) => {{
-        let (case, loss, p, t, by, refusal) = ($case, $loss, $p, $t, $by, $refusal);
-        let mut gradient: ArrayD<F> = sentinels(p.raw_dim());
-        let mut predictions = p.clone();
-        refusal.check(&format!("{case}: objective"), loss.objective(p, t, by));
-        refusal.check(
-            &format!("{case}: objective_and_gradient"),
-            loss.objective_and_gradient(p, t, by),
-        );
-        refusal.check(
-            &format!("{case}: objective_and_gradient_into"),
-            loss.objective_and_gradient_into(p, t, by, &mut gradient),
-        );
-        refusal.check(
-            &format!("{case}: objective_and_gradient_in_place"),
-            loss.objective_and_gradient_in_place(&mut predictions, t, by),
-        );
-        assert_untouched(&format!("{case}: buffer of gradients"), &gradient);
-        assert_same_bits(&format!("{case}: predictions in place"), &predictions, p);
-    }};
-}
-
-/// A call whose predictions and targets are refused by every method, whatever the aggregate.
-struct BadInput<'a, F, T> {
-    case: &'a str,
-    predictions: &'a ArrayD<F>,
-    targets: &'a ArrayD<T>,
-    refusal: Refusal,
-}
-
-impl<F: Bits, T: Target<F>> WithElementwise<F> for BadInput<'_, F, T> {
-    fn run<L: ElementwiseLoss<F> + Debug>(&mut self, name: &str, loss: L) {
-        let Self {
-            case,
-            predictions,
-            targets,
-            refusal,
-        } = self;
-        let case = format!("{name}, {}: {case}", F::NAME);
-        check_plain_methods!(
-            &case,
-            loss,
-            *predictions,
-            *targets,
-            predictions.shape(),
-            &*refusal
-        );
-        check_objectives!(
-            &case,
-            loss,
-            *predictions,
-            *targets,
-            &Aggregate::Sum,
-            &*refusal
-        );
-    }
-}
-
-impl<F: Bits, T> WithItemwise<F> for BadInput<'_, F, T>
-where
-    T: Target<F, Kind: ClassTargetShape<IxDyn, IxDyn>>,
-{
-    fn run<L: ItemwiseLoss<F> + Debug>(&mut self, name: &str, loss: L) {
-        let Self {
-            case,
-            predictions,
-            targets,
-            refusal,
-        } = self;
-        let case = format!("{name}, {}: {case}", F::NAME);
-        let items = predictions
-            .shape()
-            .split_last()
-            .map_or(&[][..], |(_, items)| items);
-        check_plain_methods!(&case, loss, *predictions, *targets, items, &*refusal);
-        check_objectives!(
-            &case,
-            loss,
-            *predictions,
-            *targets,
-            &Aggregate::Sum,
-            &*refusal
-        );
-    }
-}
-
-/// A call whose aggregate is refused.
-struct BadAggregate<'a, F, T> {
-    case: &'a str,
-    predictions: &'a ArrayD<F>,
-    targets: &'a ArrayD<T>,
-    by: &'a Aggregate<'a, F>,
-    refusal: Refusal,
-}
-
-impl<F: Bits, T: Target<F>> WithElementwise<F> for BadAggregate<'_, F, T> {
-    fn run<L: ElementwiseLoss<F> + Debug>(&mut self, name: &str, loss: L) {
-        let case = format!("{name}, {}: {}", F::NAME, self.case);
-        check_objectives!(
-            &case,
-            loss,
-            self.predictions,
-            self.targets,
-            self.by,
-            &self.refusal
-        );
-    }
-}
-
-impl<F: Bits, T> WithItemwise<F> for BadAggregate<'_, F, T>
-where
-    T: Target<F, Kind: ClassTargetShape<IxDyn, IxDyn>>,
-{
-    fn run<L: ItemwiseLoss<F> + Debug>(&mut self, name: &str, loss: L) {
-        let case = format!("{name}, {}: {}", F::NAME, self.case);
-        check_objectives!(
-            &case,
-            loss,
-            self.predictions,
-            self.targets,
-            self.by,
-            &self.refusal
-        );
-    }
-}
 
 #[test]
 fn the_error_is_an_ordinary_one() {
@@ -260,40 +104,6 @@ fn plain_functions_refuse_as_the_methods_do() {
     ] {
         refusal.check(name, answer);
     }
-}
-
-#[test]
-fn labels_of_another_shape() {
-    // Also what an element-wise loss would have taken for a column.
-    for (predictions, targets) in [
-        (vec![2, 3], vec![3]),
-        (vec![2, 3], vec![]),
-        (vec![2, 2, 3], vec![2]),
-        (vec![3], vec![1]),
-    ] {
-        let labels = ArrayD::<i64>::zeros(&targets[..]);
-        let p = probabilities::<f32>(&predictions);
-        let mut bad = BadInput {
-            case: &format!("{predictions:?} and labels {targets:?}"),
-            predictions: &p,
-            targets: &labels,
-            refusal: shapes(&predictions, &targets),
-        };
-        every_itemwise_loss(&mut bad);
-        bad.refusal
-            .check(bad.case, categorical_accuracy(&p, &labels, 1));
-    }
-    let single = ArrayD::<f64>::zeros(IxDyn(&[]));
-    let labels = ArrayD::<i32>::zeros(IxDyn(&[]));
-    shapes(&[], &[]).check(
-        "no classes axis",
-        CategoricalCrossentropy.loss(&single, &labels),
-    );
-    let p = probabilities::<f64>(&[3, 1]);
-    shapes(&[3, 1], &[3]).check(
-        "no column",
-        CategoricalCrossentropy.loss(&p, &arr1(&[0.5; 3]).into_dyn()),
-    );
 }
 
 /// Calls with one output buffer of the wrong shape, with all others right.
@@ -490,182 +300,6 @@ fn all_items_ignored() {
 }
 
 #[test]
-fn labels_out_of_range() {
-    fn of_type<T>(labels: &[T], index: usize, label: i128)
-    where
-        T: Target<f32, Kind: ClassTargetShape<IxDyn, IxDyn>> + Debug,
-    {
-        let p = probabilities::<f32>(&[labels.len(), 3]);
-        let labels = arr1(labels).into_dyn();
-        let (case, refusal) = (
-            format!("labels {labels:?}"),
-            label_out_of_range(index, label, 3),
-        );
-        let loss = CategoricalCrossentropy;
-        refusal.check(&case, loss.loss(&p, &labels));
-        refusal.check(
-            &case,
-            loss.ignore_label(5).objective(&p, &labels, Aggregate::Sum),
-        );
-        refusal.check(&case, categorical_accuracy(&p, &labels, 2));
-    }
-    of_type(&[0_u8, 2, 3], 2, 3);
-    of_type(&[0_i8, -1, -1], 1, -1);
-    of_type(&[i16::MIN], 0, i16::MIN.into());
-    of_type(&[0, u16::MAX], 1, u16::MAX.into());
-    of_type(&[2, 3_i32], 1, 3);
-    of_type(&[2, 1 << 32, 4_u64], 1, 1 << 32);
-    of_type(&[i64::MIN, 7], 0, i64::MIN.into());
-    of_type(&[usize::MAX], 0, usize::MAX as i128);
-    of_type(&[-3_isize], 0, -3);
-    of_type(&[0, i128::MIN], 1, i128::MIN);
-    of_type(&[1, i128::MAX], 1, i128::MAX);
-    of_type(&[1, u128::MAX], 1, i128::MAX); // as said in the documentation
-    of_type(&[u32::MAX], 0, u32::MAX.into());
-}
-
-#[test]
-fn the_index_of_a_label_counts_items_in_row_major_order() {
-    let p = probabilities::<f64>(&[2, 3, 4]);
-    let mut labels = Array2::<i32>::zeros((2, 3).f());
-    labels[[1, 0]] = 4;
-    label_out_of_range(3, 4, 4).check(
-        "Fortran order",
-        CategoricalCrossentropy.loss(&p, &labels.clone().into_dyn()),
-    );
-    labels.invert_axis(ndarray::Axis(0));
-    label_out_of_range(0, 4, 4).check(
-        "reversed",
-        CategoricalCrossentropy.loss(&p, &labels.into_dyn()),
-    );
-}
-
-#[test]
-fn the_last_of_many_labels_is_checked_before_the_first_element() {
-    let (items, classes) = (20_000, 3);
-    let p = probabilities::<f32>(&[items, classes]);
-    let mut labels = ArrayD::<i64>::ones(IxDyn(&[items]));
-    labels[[items - 1]] = 3;
-    every_itemwise_loss(&mut BadInput {
-        case: "last of many",
-        predictions: &p,
-        targets: &labels,
-        refusal: label_out_of_range(items - 1, 3, classes),
-    });
-}
-
-#[test]
-fn labels_outside_the_pair() {
-    for (index, label) in [(0, 2_i64), (1, -1), (4, 2), (49_999, 1 << 40)] {
-        let mut t = ArrayD::ones(IxDyn(&[50_000]));
-        t[[index]] = label;
-        let p = probabilities::<f32>(t.shape());
-        let refusal = not_of_pair(index, label.into(), BinaryLabels::ZeroOne);
-        let case = format!("label {label} of {index}");
-        let mut bad = BadInput {
-            case: &case,
-            predictions: &p,
-            targets: &t,
-            refusal: refusal.clone(),
-        };
-        WithElementwise::run(&mut bad, "binary_crossentropy", BinaryCrossentropy);
-        WithElementwise::run(
-            &mut bad,
-            "with_logits",
-            BinaryCrossentropyWithLogits::default(),
-        );
-        for scores in [Scores::LogOdds, Scores::Probabilities] {
-            let hinge = BinaryHingeLoss::new(1.0, scores, BinaryLabels::ZeroOne).unwrap();
-            WithElementwise::run(&mut bad, "binary_hinge_loss", hinge);
-        }
-        refusal.check(&case, binary_accuracy(&p, &t, 0.0));
-    }
-}
-
-#[test]
-fn labels_outside_the_pair_of_plus_and_minus_one() {
-    let (p, pair) = (
-        arr1(&[0.5_f32, 0.5, 0.5]).into_dyn(),
-        BinaryLabels::PlusMinusOne,
-    );
-    for (labels, index, label) in [([1, 0, -1], 1, 0), ([2, 1, 1], 0, 2), ([1, -1, -2], 2, -2)] {
-        let labels: ArrayD<i64> = arr1(&labels).into_dyn();
-        let mut bad = BadInput {
-            case: &format!("{labels:?}"),
-            predictions: &p,
-            targets: &labels,
-            refusal: not_of_pair(index, label, pair),
-        };
-        let hinge = BinaryHingeLoss::new(1.0, Scores::LogOdds, pair).unwrap();
-        WithElementwise::run(&mut bad, "binary_hinge_loss", hinge);
-        let (scores, refusal) = (Scores::LogOdds, &bad.refusal);
-        refusal.check(bad.case, binary_hinge_loss(&p, &labels, 1.0, scores, pair));
-        refusal.check(
-            bad.case,
-            binary_hinge_loss_gradient(&p, &labels, 1.0, scores, pair),
-        );
-    }
-    let huge = [1, u128::MAX, 1];
-    not_of_pair(1, i128::MAX, BinaryLabels::ZeroOne).check(
-        "u128::MAX",
-        binary_crossentropy(&p, &arr1(&huge).into_dyn()),
-    );
-}
-
-#[test]
-fn rows_that_are_not_one_hot() {
-    fn of_type<T>(bad_row: [T; 3], good_row: [T; 3])
-    where
-        T: Target<f64, Kind: ClassTargetShape<IxDyn, IxDyn>> + Debug,
-    {
-        let p = probabilities::<f64>(&[3, 3]);
-        let rows = ndarray::arr2(&[good_row, bad_row, bad_row]).into_dyn();
-        let case = format!("{bad_row:?}");
-        not_one_hot(1).check(&case, multiclass_hinge_loss(&p, &rows, 1.0));
-        not_one_hot(1).check(&case, multiclass_hinge_loss_gradient(&p, &rows, 1.0));
-    }
-    let good = [0.0, 0.0, 1.0];
-    for bad in [
-        [0.0, 0.0, 0.0],
-        [1.0, 0.0, 1.0],
-        [0.5, 0.5, 0.0],
-        [2.0, 0.0, 0.0],
-        [1.0, -1.0, 1.0],
-        [1.0, f64::NAN, 0.0],
-        [f64::INFINITY, 0.0, 1.0],
-        [1.0, 1e-300, 0.0],
-    ] {
-        of_type(bad, good);
-    }
-    of_type([false; 3], [true, false, false]);
-    of_type([true, true, false], [true, false, false]);
-    of_type([0, 2, 0], [0, 1, 0]);
-    of_type([1, 0, -1], [0, 1, 0]);
-    of_type([0_u8; 3], [0, 0, 1]);
-}
-
-#[test]
-fn every_method_refuses_rows_that_are_not_one_hot() {
-    let (items, hinge) = (10_000, MulticlassHingeLoss::new(1.0).unwrap());
-    let p = probabilities::<f32>(&[items, 3]);
-    let mut rows = ArrayD::zeros(p.raw_dim());
-    rows.index_axis_mut(ndarray::Axis(1), 2).fill(1.0);
-    rows[[items - 1, 0]] = 1.0;
-    let mut bad = BadInput {
-        case: "the last of many",
-        predictions: &p,
-        targets: &rows,
-        refusal: not_one_hot(items - 1),
-    };
-    WithItemwise::run(&mut bad, "multiclass_hinge_loss", hinge);
-    WithItemwise::run(
-        &mut bad,
-        "multiclass_hinge_loss, ignoring",
-        hinge.ignore_label(0),
-    );
-}
-
-#[test]
 fn too_few_classes_even_without_items() {
     let hinge = MulticlassHingeLoss::new(1.0_f32).unwrap();
     let softmax = CategoricalCrossentropyWithLogits::default();
@@ -708,4 +342,107 @@ fn too_few_classes_even_without_items() {
             }
         }
     }
+}
+
+/// The activations and their vector–Jacobian products, with buffers of one shape.
+#[test]
+fn activations_refuse_buffers_and_cotangents_of_another_shape() {
+    type Into1 = fn(&Array2<f64>, &mut Array2<f64>) -> Result<(), LossError>;
+    type Into2 = fn(&Array2<f64>, &Array2<f64>, &mut Array2<f64>) -> Result<(), LossError>;
+    let activations: [(&str, Into1); 4] = [
+        ("softmax", |x, out| softmax_into(x, out)),
+        ("log_softmax", |x, out| log_softmax_into(x, out)),
+        ("sigmoid", |x, out| sigmoid_into(x, out)),
+        ("log_sigmoid", |x, out| log_sigmoid_into(x, out)),
+    ];
+    let products: [(&str, Into2); 4] = [
+        ("softmax_vjp", |x, g, out| softmax_vjp_into(x, g, out)),
+        ("log_softmax_vjp", |x, g, out| {
+            log_softmax_vjp_into(x, g, out)
+        }),
+        ("sigmoid_vjp", |x, g, out| sigmoid_vjp_into(x, g, out)),
+        ("log_sigmoid_vjp", |x, g, out| {
+            log_sigmoid_vjp_into(x, g, out)
+        }),
+    ];
+    let x = array![[0.25, -1.0, 3.0], [2.0, 0.5, -0.5]];
+    for wrong in [(3, 2), (2, 4), (1, 3), (0, 0)] {
+        let (refused, of_shape) = (output_shape(&[2, 3], &[wrong.0, wrong.1]), Array2::zeros);
+        for (name, into) in activations {
+            let mut out = sentinels(ndarray::Ix2(wrong.0, wrong.1));
+            refused.check(name, into(&x, &mut out));
+            assert_untouched(name, &out);
+        }
+        let (cotangent, bad_cotangent): (Array2<f64>, Array2<f64>) =
+            (of_shape((2, 3)), of_shape(wrong));
+        for (name, into) in products {
+            let mut out = sentinels(ndarray::Ix2(wrong.0, wrong.1));
+            refused.check(name, into(&x, &cotangent, &mut out));
+            assert_untouched(name, &out);
+            let mut out = sentinels(x.raw_dim());
+            shapes(&[2, 3], &[wrong.0, wrong.1]).check(name, into(&x, &bad_cotangent, &mut out));
+            assert_untouched(name, &out);
+        }
+    }
+    let mut wrong = sentinels(ndarray::Ix1(3));
+    output_shape(&[2], &[3]).check("log_sum_exp", log_sum_exp_into(&x, &mut wrong));
+    assert_untouched("log_sum_exp", &wrong);
+    shapes(&[2], &[3]).check("log_sum_exp_vjp", log_sum_exp_vjp(&x, &arr1(&[1.0; 3])));
+    let mut wrong = sentinels(ndarray::Ix2(3, 2));
+    output_shape(&[2, 3], &[3, 2]).check(
+        "log_sum_exp_vjp",
+        log_sum_exp_vjp_into(&x, &arr1(&[1.0; 2]), &mut wrong),
+    );
+    assert_untouched("log_sum_exp_vjp", &wrong);
+}
+
+#[test]
+fn a_softmax_needs_a_class_even_without_items() {
+    for items in [0, 1, 4] {
+        let x = Array2::<f32>::zeros((items, 0));
+        let of_items = ndarray::Array1::<f32>::zeros(items);
+        let case = format!("({items}, 0)");
+        let refused = too_few_classes(0, 1);
+        refused.check(&case, softmax(&x));
+        refused.check(&case, log_softmax(&x));
+        refused.check(&case, log_sum_exp(&x));
+        refused.check(&case, softmax_vjp(&x, &x));
+        refused.check(&case, log_softmax_vjp(&x, &x));
+        refused.check(&case, log_sum_exp_vjp(&x, &of_items));
+        assert_eq!(sigmoid(&x), Ok(x.clone()), "{case}: a sigmoid needs none");
+    }
+}
+
+#[test]
+fn activations_that_cannot_be_allocated() {
+    const ITEMS: usize = 1 << 61;
+    let element = [0.5_f64];
+    let x = ndarray::ArrayView::from_shape(
+        ndarray::ShapeBuilder::strides(ndarray::Ix2(ITEMS, 2), ndarray::Ix2(0, 0)),
+        &element,
+    )
+    .unwrap();
+    let refused = too_large(&[ITEMS, 2]);
+    refused.check("softmax", softmax(x));
+    refused.check("log_softmax", log_softmax(x));
+    refused.check("sigmoid", sigmoid(x));
+    refused.check("log_sigmoid", log_sigmoid(x));
+    refused.check("softmax_vjp", softmax_vjp(x, x));
+    refused.check("log_softmax_vjp", log_softmax_vjp(x, x));
+    refused.check("sigmoid_vjp", sigmoid_vjp(x, x));
+    refused.check("log_sigmoid_vjp", log_sigmoid_vjp(x, x));
+    too_large(&[ITEMS]).check("log_sum_exp", log_sum_exp(x));
+}
+
+#[test]
+fn balanced_weights_of_no_classes_or_too_many() {
+    let labels = [0_u8, 1];
+    invalid_parameter("classes", 0.0, "at least 1").check(
+        "no classes",
+        balanced_class_weights::<f32, _, _>(&labels, 0),
+    );
+    too_large(&[usize::MAX]).check(
+        "all classes",
+        balanced_class_weights::<f32, _, _>(&labels, usize::MAX),
+    );
 }

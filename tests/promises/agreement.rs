@@ -1,8 +1,8 @@
 //! Bit for bit: all methods, all forms of targets and all places in an array agree.
 
 use crate::catalogue::{
-    By, Edges, Entry, Form, Loss, Number, Targets, aggregates, catalogue, check, expected,
-    for_targets, map_targets, raw, raw_strategy, same_bits,
+    By, Edges, Entry, Form, Loss, Number, Raw, Targets, aggregates, catalogue, check, expected,
+    for_targets, map_targets, raw, raw_strategy, same_bits, weights,
 };
 use ndarray::{ArrayD, Axis, IxDyn, Zip};
 use ndarray_loss::{
@@ -76,15 +76,21 @@ fn for_all<F: Number>(property: impl Fn(&Case<F>) -> TestCaseResult) {
         for &form in entry.aim.forms() {
             let name = format!("{}, {form:?}", entry.name);
             let raws = (raw_strategy(211), raw_strategy(211), raw_strategy(97));
-            let strategy = (entry.any.clone(), shapes(&entry), raws);
+            let strategy = (entry.any.clone(), shapes(&entry), any::<bool>(), raws);
             check(
                 file!(),
                 &name,
                 CASES,
                 &strategy,
-                |(loss, shape, (scores, aims, weights))| {
+                |(loss, shape, has_edges, (scores, aims, weights))| {
+                    // Without edges sums are finite, and say something of every element.
+                    let edges = if has_edges {
+                        entry.edges(&shape)
+                    } else {
+                        Edges::Never
+                    };
                     let case = Case {
-                        p: entry.predictions(&shape, &scores, entry.edges(&shape)),
+                        p: entry.predictions(&shape, &scores, edges),
                         t: entry.targets(&loss, form, &shape, &aims),
                         by: aggregates(loss.loss_shape(&shape), &weights),
                         loss,
@@ -262,6 +268,16 @@ fn spread<A: Copy, F: Number>(of_losses: &ArrayD<A>, p: &ArrayD<F>) -> ArrayD<A>
         .mapv(|x| x.map_or_else(|| unreachable!("one loss a row"), |x| x))
 }
 
+/// Weights of every sign, some not finite.
+fn any_weights<F: Number>(shape: &[usize], raw: &[Raw]) -> ArrayD<F> {
+    let mut raws = raw.iter().cycle();
+    weights::<F>(shape, raw).mapv(|weight| match raws.next().map(|raw| raw % 16) {
+        Some(0) => F::infinity(),
+        Some(1) => F::nan(),
+        _ => weight,
+    })
+}
+
 fn forms_of_targets_agree<F: Number>() {
     for entry in catalogue::<F>() {
         let strategy = (
@@ -269,13 +285,14 @@ fn forms_of_targets_agree<F: Number>() {
             shapes(&entry),
             raw_strategy(211),
             raw_strategy(211),
+            raw_strategy(97),
         );
         check(
             file!(),
             &entry.name,
             CASES,
             &strategy,
-            |(loss, shape, scores, aims)| {
+            |(loss, shape, scores, aims, weights)| {
                 let p = entry.predictions(&shape, &scores, entry.edges(&shape));
                 // Rows are never ignored.
                 let forms = entry.aim.forms().iter().filter(|&&form| {
@@ -288,8 +305,15 @@ fn forms_of_targets_agree<F: Number>() {
                     let (losses, gradient) = expected("loss_and_gradient", both)?;
                     let sum = loss.objective(p.view(), t.view(), &Aggregate::Sum);
                     let sum = expected("objective", sum)?;
-                    let (want_losses, want_gradient, want_sum) =
-                        want.get_or_insert((losses.clone(), gradient.clone(), sum));
+                    let weights = any_weights(losses.shape(), &weights);
+                    let by = Aggregate::weighted_sum(&weights);
+                    let weighted = loss.objective_and_gradient(p.view(), t.view(), &by);
+                    let (_, weighted) = expected("objective_and_gradient", weighted)?;
+                    let all = (losses.clone(), gradient.clone(), sum, weighted.clone());
+                    let (want_losses, want_gradient, want_sum, want_weighted) =
+                        want.get_or_insert(all);
+                    let what = format!("{form:?}, gradient by {weights}");
+                    same_bits(&what, &weighted, &*want_weighted)?;
                     same_bits(&format!("{form:?}, loss"), &losses, &*want_losses)?;
                     same_bits(&format!("{form:?}, gradient"), &gradient, &*want_gradient)?;
                     same_bits(&format!("{form:?}, sum"), [&sum], [&*want_sum])?;

@@ -1,6 +1,7 @@
 //! What several test files need: floats as bits, sentinels for buffers, and every loss of the crate once.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)] // each test file uses a part
 
+pub mod bad_calls;
 pub mod refusal;
 
 use std::fmt::Debug;
