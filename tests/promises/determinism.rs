@@ -162,10 +162,10 @@ const PINNED: &[(&str, u64, u64)] = &[
     ("categorical_crossentropy, ignoring", 0xd850949d0a9e027b, 0xc47cd0649e1e2dba),
     ("multiclass_hinge_loss", 0x51b5944931fc5139, 0x7ad74df1667ad0a7),
     ("multiclass_hinge_loss, ignoring", 0x83a36ad93baf2f38, 0xe17b5708281154e1),
-    ("categorical_crossentropy_with_logits", 0x2e893007974456df, 0x82b65510fe4797b2),
-    ("categorical_crossentropy_with_logits, ignoring", 0xc0243076cc26324a, 0xc24a8cd7e015ecda),
-    ("categorical_crossentropy_with_logits, options", 0x64bb1d80babd6cd9, 0x0e49f1df3f1d7da7),
-    ("categorical_crossentropy_with_logits, options, ignoring", 0x095d5318c2462ea6, 0x9213332b30083130),
+    ("categorical_crossentropy_with_logits", 0xd15d4cf85a45ac74, 0x584a61c309202ce1),
+    ("categorical_crossentropy_with_logits, ignoring", 0xd42338440762e32f, 0xff2a827e0548560b),
+    ("categorical_crossentropy_with_logits, options", 0xb53c425fb70671dd, 0xb7b030e406727783),
+    ("categorical_crossentropy_with_logits, options, ignoring", 0x41d7c766cbdfcf69, 0x453722fe8497a412),
 ];
 
 /// FNV-1a of the bits of numbers, a number at a time.
