@@ -265,7 +265,7 @@ fn spread<A: Copy, F: Number>(of_losses: &ArrayD<A>, p: &ArrayD<F>) -> ArrayD<A>
     };
     let mut elements = of_losses.iter().flat_map(|&x| std::iter::repeat_n(x, each));
     p.map(|_| elements.next())
-        .mapv(|x| x.map_or_else(|| unreachable!("one loss a row"), |x| x))
+        .mapv(|x| x.unwrap_or_else(|| unreachable!("one loss a row")))
 }
 
 /// Weights of every sign, some not finite.
