@@ -69,7 +69,7 @@
 //!
 //! # Guarantees
 //!
-//! - **Reproducible**, by construction; the test of it is under way: the same bits for any number of threads, with and without the feature `rayon`, and on every
+//! - **Reproducible**: the same bits for any number of threads, with and without the feature `rayon`, and on every
 //!   instruction set that is dispatched to; no value depends on an element's place.
 //! - **Accurate**: sums are compensated, and [`math`] says the error bounds of its functions. Those of the losses are
 //!   not measured as a whole yet.

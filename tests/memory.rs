@@ -302,6 +302,28 @@ fn plain_functions() {
     allocates_nothing("align_targets", || align_targets(&flat, &t).map(|_| ()));
 }
 
+/// As many classes as a language model has words: one buffer, the caller's.
+fn large_vocabularies() {
+    for (items, classes) in [(256, 32_000), (64, 128_000)] {
+        let logits = ArrayD::from_shape_fn(vec![items, classes], |index| (index[1] % 17) as f32);
+        let labels = ArrayD::from_shape_fn(vec![items], |index| (index[0] * 499 % classes) as u32);
+        let mut gradient = ArrayD::zeros(vec![items, classes]);
+        let plain = CategoricalCrossentropyWithLogits::default();
+        let smoothed = plain.label_smoothing(0.1).unwrap();
+        for (name, loss) in [("plain", plain), ("smoothed", smoothed)] {
+            let case = format!("{items} × {classes}, {name}");
+            allocates_nothing(&format!("{case}, into"), || {
+                loss.objective_and_gradient_into(&logits, &labels, Aggregate::Mean, &mut gradient)
+            });
+            let mut in_place = logits.clone();
+            allocates_nothing(&format!("{case}, in place"), || {
+                loss.objective_and_gradient_in_place(&mut in_place, &labels, Aggregate::Mean)
+            });
+            assert!(in_place == gradient, "{case}");
+        }
+    }
+}
+
 /// Live bytes after many steps are those before.
 fn steps() {
     let (p, labels) = (
@@ -340,4 +362,5 @@ fn nothing_that_grows_with_the_input() {
     every_elementwise_loss(&mut NewArrays(&[200_000]));
     every_itemwise_loss(&mut NewArrays(&[20_000, 10]));
     plain_functions();
+    large_vocabularies();
 }

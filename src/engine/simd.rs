@@ -8,6 +8,10 @@ use pulp::{Arch, NullaryFnOnce};
 /// function left out of line, would be compiled for the baseline.
 #[inline]
 pub(crate) fn dispatch<W: NullaryFnOnce>(work: W) -> W::Output {
+    #[cfg(test)]
+    if let Some(arch) = tests::FORCED.get() {
+        return arch.dispatch(work);
+    }
     Arch::new().dispatch(work)
 }
 
@@ -135,7 +139,173 @@ mod x86 {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
+    use ndarray::{Array1, Array2};
+
     use super::*;
+    use crate::{
+        Aggregate, BinaryCrossentropy, BinaryCrossentropyWithLogits, BinaryHingeLoss,
+        CategoricalCrossentropy, CategoricalCrossentropyWithLogits, ElementwiseLoss, Float,
+        HuberLoss, ItemwiseLoss, LossError, MulticlassHingeLoss, SquaredError, aggregate,
+        categorical_accuracy, log_softmax, sigmoid, softmax,
+    };
+
+    thread_local! {
+        /// The instruction set to use on this thread instead of the widest.
+        pub(super) static FORCED: Cell<Option<Arch>> = const { Cell::new(None) };
+    }
+
+    /// Every instruction set that this processor has.
+    fn levels() -> Vec<Arch> {
+        let mut levels = vec![Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        {
+            levels.extend(pulp::x86::V3::try_new().map(Arch::V3));
+            levels.extend(pulp::x86::V4::try_new().map(Arch::V4));
+        }
+        #[cfg(target_arch = "aarch64")]
+        levels.push(Arch::new());
+        levels
+    }
+
+    /// Numbers that spread over signs and orders of magnitude, the same everywhere.
+    fn numbers(n: usize, seed: u64) -> impl Iterator<Item = f64> {
+        let mut state = seed;
+        (0..n).map(move |_| {
+            state = state
+                .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                .wrapping_add(0x1405_7b7e_f767_814f);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        })
+    }
+
+    fn elementwise<F: Float>(
+        loss: impl ElementwiseLoss<F>,
+        p: &Array1<F>,
+        t: &Array1<F>,
+    ) -> Result<Vec<F>, LossError> {
+        let (losses, gradient) = loss.loss_and_gradient(p, t)?;
+        let weights = p.mapv(|p| p.abs());
+        let by = Aggregate::normalized_sum(&weights);
+        let (value, weighted) = loss.objective_and_gradient(p, t, by)?;
+        let alone = loss.loss(p, t)?.into_iter().chain(loss.gradient(p, t)?);
+        Ok(losses
+            .into_iter()
+            .chain(gradient)
+            .chain(weighted)
+            .chain(alone)
+            .chain([value])
+            .collect())
+    }
+
+    fn itemwise<F: Float>(
+        loss: impl ItemwiseLoss<F>,
+        p: &Array2<F>,
+        t: &Array1<usize>,
+    ) -> Result<Vec<F>, LossError> {
+        let (losses, gradient) = loss.loss_and_gradient(p, t)?;
+        let value = loss.objective(p, t, Aggregate::Mean)?;
+        Ok(losses.into_iter().chain(gradient).chain([value]).collect())
+    }
+
+    /// What every loss makes of the same numbers.
+    fn results<F: Float>() -> Result<Vec<(&'static str, Vec<F>)>, LossError> {
+        let n = 4133;
+        let p: Array1<F> = numbers(n, 1).map(F::narrow).collect();
+        let t: Array1<F> = numbers(n, 2).map(F::narrow).collect();
+        let x = p.mapv(|p| F::narrow(40.0) * p - F::narrow(20.0));
+        let mut results = vec![
+            ("squared_error", elementwise(SquaredError, &x, &t)?),
+            ("huber_loss", elementwise(HuberLoss::default(), &x, &t)?),
+            (
+                "binary_hinge_loss",
+                elementwise(BinaryHingeLoss::default(), &x, &t)?,
+            ),
+            (
+                "binary_crossentropy",
+                elementwise(BinaryCrossentropy, &p, &t)?,
+            ),
+            (
+                "binary_crossentropy_with_logits",
+                elementwise(BinaryCrossentropyWithLogits::default(), &x, &t)?,
+            ),
+            ("sigmoid", sigmoid(&x)?.to_vec()),
+            ("aggregate", vec![aggregate(&x, Aggregate::Sum)?]),
+        ];
+        for (items, classes) in [(33, 10), (70, 3), (35, 64), (3, 1021)] {
+            let shape = (items, classes);
+            let labels = numbers(items, 3)
+                .map(|u| (u * classes as f64) as usize)
+                .collect();
+            let p = Array2::from_shape_fn(shape, |(i, j)| p[(i * classes + j) % n]);
+            let t = Array2::from_shape_fn(shape, |(i, j)| t[(i * classes + j) % n]);
+            let x = Array2::from_shape_fn(shape, |(i, j)| x[(i * classes + j) % n]);
+            let softmax_loss = CategoricalCrossentropyWithLogits::default();
+            let dense = softmax_loss.loss_and_gradient(&x, &t)?;
+            let of_rows = CategoricalCrossentropy.loss_and_gradient(&p, &t)?;
+            results.extend([
+                (
+                    "categorical_crossentropy",
+                    itemwise(CategoricalCrossentropy, &p, &labels)?,
+                ),
+                (
+                    "categorical_crossentropy of rows",
+                    of_rows.0.into_iter().chain(of_rows.1).collect(),
+                ),
+                (
+                    "multiclass_hinge_loss",
+                    itemwise(MulticlassHingeLoss::default(), &x, &labels)?,
+                ),
+                (
+                    "categorical_crossentropy_with_logits",
+                    itemwise(softmax_loss, &x, &labels)?,
+                ),
+                (
+                    "categorical_crossentropy_with_logits, smoothed",
+                    itemwise(softmax_loss.label_smoothing(F::narrow(0.1))?, &x, &labels)?,
+                ),
+                (
+                    "categorical_crossentropy_with_logits of rows",
+                    dense.0.into_iter().chain(dense.1).collect(),
+                ),
+                ("softmax", softmax(&x)?.into_iter().collect()),
+                ("log_softmax", log_softmax(&x)?.into_iter().collect()),
+                (
+                    "categorical_accuracy",
+                    categorical_accuracy(&x, &labels, 2)?.to_vec(),
+                ),
+            ]);
+        }
+        Ok(results)
+    }
+
+    fn same_bits<F: Float>() -> Result<(), LossError> {
+        let mut expected: Option<Vec<(&str, Vec<u64>)>> = None;
+        for level in levels() {
+            FORCED.set(Some(level));
+            let results = results::<F>();
+            FORCED.set(None);
+            let bits: Vec<_> = results?
+                .into_iter()
+                .map(|(name, values)| {
+                    let bits = values.into_iter().map(|x| x.widen().to_bits()).collect();
+                    (name, bits)
+                })
+                .collect();
+            let expected = expected.get_or_insert_with(|| bits.clone());
+            for ((name, expected), (_, bits)) in expected.iter().zip(&bits) {
+                assert!(expected == bits, "{name} on {level:?}");
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_same_bits() -> Result<(), LossError> {
+        same_bits::<f32>()?;
+        same_bits::<f64>()
+    }
 
     #[test]
     fn columns_of_rows() {

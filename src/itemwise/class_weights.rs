@@ -144,15 +144,15 @@ where
         return Err(invalid_parameter("classes", 0.0, "at least 1"));
     }
     let mut weights: Array1<F> = allocate(Ix1(classes), false)?;
-    let mut counts = vec![0_usize; classes];
+    let mut counts: Array1<f64> = allocate(Ix1(classes), false)?;
     for (index, label) in labels.iter().enumerate() {
         match counts.get_mut(label.class()) {
-            Some(count) => *count += 1,
+            Some(count) => *count += 1.0,
             None => return Err(class_out_of_range(index, label.label(), classes)),
         }
     }
     for (weight, &count) in weights.iter_mut().zip(&counts) {
-        *weight = F::narrow(labels.len() as f64 / (classes as f64 * count as f64));
+        *weight = F::narrow(labels.len() as f64 / (classes as f64 * count));
     }
     Ok(weights)
 }

@@ -209,16 +209,16 @@ fn results_are_the_pinned_ones() {
             (single.name, hashes.0, hashes.1)
         })
         .collect();
-    let as_pinned = |(name, single, double): &(String, u64, u64)| {
-        PINNED.contains(&(name.as_str(), *single, *double))
-    };
-    let changed = now.iter().filter(|now| !as_pinned(now));
-    let changed: Vec<_> = changed.map(|(name, ..)| name.as_str()).collect();
+    // A loss that is not in the table yet has not been released.
+    let changed = PINNED
+        .iter()
+        .filter(|(name, single, double)| !now.contains(&((*name).to_owned(), *single, *double)));
+    let changed: Vec<_> = changed.map(|(name, ..)| name).collect();
     let table = now
         .iter()
         .map(|(name, single, double)| format!("    ({name:?}, {single:#018x}, {double:#018x}),\n"));
     assert!(
-        changed.is_empty() && now.len() == PINNED.len(),
+        changed.is_empty(),
         "not as pinned: {changed:?}\nall results are now\n{}",
         table.collect::<String>()
     );
