@@ -4,7 +4,7 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use crate::elementwise::{ElementwiseLoss, TargetShape};
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
+    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
     as_floats, transpose,
 };
 use crate::engine::shape::allocate;
@@ -182,15 +182,20 @@ impl<F: Float> RowKernel<F> for AmongLargest {
     }
 
     #[inline(always)]
-    fn row(self, row: Row<'_, F>, target: RowTarget<'_, F>, _coefficient: F) -> F {
+    fn row(
+        self,
+        row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        _coefficient: F,
+        room: &mut Room<F>,
+    ) -> F {
         let RowTarget::Label(label) = target else {
             return F::zero();
         };
         let own = row.score(label);
-        let mut buffer = [F::zero(); BLOCK];
         let mut before = 0_usize;
         for part in row.parts() {
-            let scores = row.scores(part, F::nan(), &mut buffer);
+            let scores = row.scores(part, F::nan(), &mut room.scores);
             // Of equal scores those before the label's come first.
             let (first, second) = scores.split_at(label.saturating_sub(part.start).min(part.len));
             let count = first.iter().fold(0_u32, |n, &x| n + u32::from(x >= own));

@@ -7,7 +7,7 @@ use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
+    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
     transpose, transpose_back,
 };
 use crate::engine::shape::{allocate, check_output, is_column_major};
@@ -134,18 +134,23 @@ impl<F: Float> RowKernel<F> for Activation {
     }
 
     #[inline(always)]
-    fn row(self, mut row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+    fn row(
+        self,
+        mut row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        coefficient: F,
+        room: &mut Room<F>,
+    ) -> F {
         let zero = F::zero();
         let mut has_nan = false;
         let mut lowest = F::neg_infinity();
-        let known = softmax::row(&mut row, |_, _, logits| {
+        let known = softmax::row(&mut row, room, |_, _, logits| {
             has_nan |= logits.iter().fold(false, |any, x| any | x.is_nan());
         });
         let Some(known) = known else {
             row.fill(F::nan());
-            let mut buffer = [zero; BLOCK];
             for part in row.parts() {
-                for &x in row.scores(part, F::neg_infinity(), &mut buffer) {
+                for &x in row.scores(part, F::neg_infinity(), &mut room.scores) {
                     lowest = if x.is_nan() || x > lowest { x } else { lowest };
                     has_nan |= x.is_nan();
                 }
@@ -154,18 +159,14 @@ impl<F: Float> RowKernel<F> for Activation {
         };
         let summary = known.summary;
         if row.wants_gradient() {
-            let mut buffer = [zero; BLOCK];
-            let mut logit_buffer = [zero; BLOCK];
-            let mut cotangents = [zero; BLOCK];
-            let mut products = [zero; BLOCK];
             let mut lanes = Lanes::ZERO;
             if let (Self::SoftmaxVjp | Self::LogSoftmaxVjp, RowTarget::Dense(target)) =
                 (self, target)
             {
                 for part in row.parts() {
-                    let cotangents = target.part(part, &mut cotangents);
-                    let products = &mut products[..part.len];
-                    let terms = row.gradient(part, zero, &mut buffer);
+                    let cotangents = target.part(part, &mut room.targets);
+                    let products = &mut room.values[..part.len];
+                    let terms = row.gradient(part, zero, &mut room.gradient);
                     let inputs = terms.iter().zip(cotangents);
                     for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
                         *product = self.part(term * summary.inverse, cotangent);
@@ -183,11 +184,11 @@ impl<F: Float> RowKernel<F> for Activation {
             };
             for part in row.parts() {
                 let cotangents = match &target {
-                    RowTarget::Dense(target) => target.part(part, &mut cotangents),
-                    RowTarget::Label(_) => &cotangents[..part.len],
+                    RowTarget::Dense(target) => target.part(part, &mut room.targets),
+                    RowTarget::Label(_) => &room.targets[..part.len],
                 };
                 let (logits, out) =
-                    row.scores_and_gradient_mut(part, &mut logit_buffer, &mut buffer);
+                    row.scores_and_gradient_mut(part, &mut room.scores, &mut room.gradient);
                 let inputs = logits.iter().zip(cotangents);
                 for (out, (&logit, &cotangent)) in out.iter_mut().zip(inputs) {
                     *out = self.element(&of_row, logit, *out, cotangent) * coefficient;
@@ -197,7 +198,7 @@ impl<F: Float> RowKernel<F> for Activation {
                     let value = self.element(&of_row, logit, term, cotangents[offset]);
                     out[offset] = value * coefficient;
                 }
-                row.flush(part, &buffer);
+                row.flush(part, &room.gradient);
             }
         }
         if has_nan {

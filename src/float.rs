@@ -7,7 +7,7 @@ use num_traits::{FloatConst, NumAssign, NumCast};
 
 use crate::BinaryLabels;
 use crate::engine::reduce::{Lanes, Pair, add_compensated};
-use crate::engine::rows::{BLOCK, Block};
+use crate::engine::rows::Block;
 use crate::engine::simd;
 use crate::math::Elementary;
 
@@ -69,8 +69,8 @@ pub trait Arithmetic: Copy {
     fn add_to(hi: &mut f64, lo: &mut f64, value: Self);
     /// Adds the values to the lanes, the first to the first lane.
     fn accumulate(lanes: &mut Lanes, values: &[Self]);
-    /// Adds values none of which is negative, a multiple of four, with at most two roundings each.
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]);
+    /// Adds values none of which is negative, a multiple of four, with at most two roundings each; `sums` is room to work in.
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>);
     /// Adds the exact products, but nothing where the weight is 0.
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
     /// `weight / divisor`, rounded.
@@ -100,8 +100,8 @@ impl Arithmetic for f32 {
     }
 
     #[inline(always)]
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
-        Self::accumulate(lanes, sums_of_four(terms, &mut [0.0; BLOCK]));
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>) {
+        Self::accumulate(lanes, sums_of_four(terms, sums));
     }
 
     #[inline(always)]
@@ -146,8 +146,8 @@ impl Arithmetic for f64 {
     }
 
     #[inline(always)]
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
-        Self::accumulate(lanes, sums_of_four(terms, &mut [0.0; BLOCK]));
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>) {
+        Self::accumulate(lanes, sums_of_four(terms, sums));
     }
 
     #[inline(always)]

@@ -10,7 +10,7 @@ use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::rows::{
     AnyRowKernel, BLOCK, Batch, BatchTargets, Coefficients, Dense, DenseTarget, ItemKernel, Panel,
-    ROWS, Row, RowTarget, SHORT, Sink, Source,
+    ROWS, Room, Row, RowTarget, SHORT, Sink, Source,
 };
 use super::span::unzip;
 use crate::float::{Float, Target};
@@ -490,6 +490,7 @@ fn aims<F: Float, T: Target<F>>(
 /// Rows one by one.
 fn long<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
     let mut gradient_rows = rows.gradient.map(|view| view.into_outer_iter_mut());
+    let mut room = Room::new();
     for (item, loss) in losses.iter_mut().enumerate() {
         let sink = gradient_rows.as_mut().and_then(Iterator::next);
         let weight = rows.weights.get(item);
@@ -535,7 +536,7 @@ fn long<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Wo
             }
             _ => RowTarget::Dense(DenseTarget::Parts(&parts)),
         };
-        *loss = work.kernel.row(row, target, coefficient);
+        *loss = work.kernel.row(row, target, coefficient, &mut room);
     }
 }
 

@@ -22,6 +22,30 @@ const STEP: usize = 32;
 /// Room for a part of a long row.
 pub(crate) type Block<F> = [F; BLOCK];
 
+/// Room to work in for the kernel of long rows; what it holds is unspecified.
+#[doc(hidden)]
+#[allow(missing_debug_implementations)]
+pub struct Room<F> {
+    pub(crate) scores: Block<F>,
+    pub(crate) targets: Block<F>,
+    pub(crate) gradient: Block<F>,
+    pub(crate) values: Block<F>,
+    pub(crate) sums: Block<F>,
+}
+
+impl<F: Float> Room<F> {
+    pub(crate) fn new() -> Self {
+        let zeros = [F::zero(); BLOCK];
+        Self {
+            scores: zeros,
+            targets: zeros,
+            gradient: zeros,
+            values: zeros,
+            sums: zeros,
+        }
+    }
+}
+
 /// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
@@ -76,7 +100,13 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     /// The losses of short rows, and their gradients times the coefficients.
     fn group(self, group: Group<'_, F>);
     /// The loss of a long row; the gradient, times the coefficient, goes where the row says.
-    fn row(self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F;
+    fn row(
+        self,
+        row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        coefficient: F,
+        room: &mut Room<F>,
+    ) -> F;
     /// Any number of short rows.
     #[inline(always)]
     fn batch(self, batch: Batch<'_, F>) {
@@ -88,7 +118,13 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
 #[doc(hidden)]
 pub trait AnyRowKernel<F>: Sync {
     fn batch(&self, batch: Batch<'_, F>);
-    fn row(&self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F;
+    fn row(
+        &self,
+        row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        coefficient: F,
+        room: &mut Room<F>,
+    ) -> F;
 }
 
 /// What is computed of items, and which of them are left out.
@@ -115,12 +151,19 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
         simd::dispatch(OfBatch { kernel, batch });
     }
 
-    fn row(&self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+    fn row(
+        &self,
+        row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        coefficient: F,
+        room: &mut Room<F>,
+    ) -> F {
         simd::dispatch(OfRow {
             kernel: *self,
             row,
             target,
             coefficient,
+            room,
         })
     }
 }
@@ -139,19 +182,26 @@ impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfBatch<'_, F, K> {
     }
 }
 
-struct OfRow<'a, 't, F, K> {
+struct OfRow<'a, 't, 'r, F, K> {
     kernel: K,
     row: Row<'a, F>,
     target: RowTarget<'t, F>,
     coefficient: F,
+    room: &'r mut Room<F>,
 }
 
-impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfRow<'_, '_, F, K> {
+impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfRow<'_, '_, '_, F, K> {
     type Output = F;
 
     #[inline(always)]
     fn call(self) -> F {
-        RowKernel::row(self.kernel, self.row, self.target, self.coefficient)
+        RowKernel::row(
+            self.kernel,
+            self.row,
+            self.target,
+            self.coefficient,
+            self.room,
+        )
     }
 }
 
@@ -551,43 +601,14 @@ fn part_of_lane<'b, F: Float>(
     buffer
 }
 
-/// The largest number of a part; unspecified where there is a NaN.
+/// The largest number of a part; a NaN is none.
 #[inline(always)]
 pub(crate) fn largest<F: Float>(values: &[F]) -> F {
-    // Halves, not lanes that run through the part: no step waits for another.
-    if let Ok(block) = <&Block<F>>::try_from(values) {
-        let halves: [F; 128] = larger_halves(block);
-        let halves: [F; 64] = larger_halves(&halves);
-        return largest_of_step(&larger_halves(&halves));
-    }
-    let (steps, _) = values.as_chunks::<STEP>();
-    let mut largest = F::neg_infinity();
-    for step in steps {
-        let of_step = largest_of_step(step);
-        largest = if of_step > largest { of_step } else { largest };
-    }
-    largest
-}
-
-#[inline(always)]
-fn largest_of_step<F: Float>(step: &[F; STEP]) -> F {
-    let halves: [F; 16] = larger_halves(step);
-    let halves: [F; 8] = larger_halves(&halves);
-    let [a, b, c, d]: [F; 4] = larger_halves(&halves);
-    let (a, b) = (if a > c { a } else { c }, if b > d { b } else { d });
-    if a > b { a } else { b }
-}
-
-/// The larger of x[i] and x[i + N].
-#[inline(always)]
-fn larger_halves<F: Float, const N: usize, const TWICE: usize>(x: &[F; TWICE]) -> [F; N] {
-    const { assert!(TWICE == 2 * N) };
-    let mut larger = [F::zero(); N];
-    for i in 0..N {
-        let (a, b) = (x[i], x[i + N]);
-        larger[i] = if a > b { a } else { b };
-    }
-    larger
+    // Of zeros of both signs `max` may give either.
+    values
+        .iter()
+        .fold(F::neg_infinity(), |largest, &x| largest.max(x))
+        + F::zero()
 }
 
 /// The first place in a part that has this value.

@@ -5,8 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Batch, BatchTargets, Coefficients, Dense, Group, GroupTargets, ItemKernel,
-    ROWS, Row, RowKernel, RowTarget,
+    AnyRowKernel, Batch, BatchTargets, Coefficients, Dense, Group, GroupTargets, ItemKernel, ROWS,
+    Room, Row, RowKernel, RowTarget,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -201,7 +201,13 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
     }
 
     #[inline(always)]
-    fn row(self, mut row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+    fn row(
+        self,
+        mut row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        coefficient: F,
+        room: &mut Room<F>,
+    ) -> F {
         let zero = F::zero();
         match target {
             RowTarget::Label(label) => {
@@ -214,27 +220,19 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             }
             RowTarget::Dense(targets) => {
                 let mut lanes = Lanes::ZERO;
-                let mut score_buffer = [zero; BLOCK];
-                let mut target_buffer = [zero; BLOCK];
-                let mut values = [zero; BLOCK];
-                let mut gradient_buffer = [zero; BLOCK];
                 let lanes = lanes.in_memory();
                 let wants_gradient = row.wants_gradient();
                 for part in row.parts() {
-                    let targets = targets.part(part, &mut target_buffer);
-                    let (scores, gradient) = row.scores_and_gradient(
-                        part,
-                        zero,
-                        &mut score_buffer,
-                        &mut gradient_buffer,
-                    );
-                    let values = &mut values[..part.len];
+                    let targets = targets.part(part, &mut room.targets);
+                    let (scores, gradient) =
+                        row.scores_and_gradient(part, zero, &mut room.scores, &mut room.gradient);
+                    let values = &mut room.values[..part.len];
                     if wants_gradient {
                         terms(scores, targets, coefficient, values, Some(gradient));
                     } else {
                         terms(scores, targets, coefficient, values, None);
                     }
-                    row.flush(part, &gradient_buffer);
+                    row.flush(part, &room.gradient);
                     F::accumulate(lanes, values);
                 }
                 F::narrow(lanes.total().value())

@@ -7,7 +7,7 @@ use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     AnyRowKernel, BLOCK, Block, Dense, DenseTarget, Group, GroupTargets, ItemKernel, Part, ROWS,
-    Row, RowKernel, RowTarget, as_floats, transpose, transpose_back, update,
+    Room, Row, RowKernel, RowTarget, as_floats, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -116,29 +116,40 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
     }
 
     #[inline(always)]
-    fn row(self, row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+    fn row(
+        self,
+        row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        coefficient: F,
+        room: &mut Room<F>,
+    ) -> F {
         match target {
             RowTarget::Label(label) if self.smoothing == F::zero() => {
-                row_of_label(row, label, coefficient)
+                row_of_label(row, label, coefficient, room)
             }
             RowTarget::Label(label) => {
                 let smoothed = self.smoothed(row.classes());
                 let of_label = OfLabel { label, smoothed };
-                row_of_targets(row, of_label, Some(F::one()), coefficient)
+                row_of_targets(row, of_label, Some(F::one()), coefficient, room)
             }
             RowTarget::Dense(targets) if self.smoothing == F::zero() => {
-                row_of_targets(row, targets, None, coefficient)
+                row_of_targets(row, targets, None, coefficient, room)
             }
             RowTarget::Dense(targets) => {
                 let smoothed = self.smoothed(row.classes());
                 // The total is that of the targets as given, smoothed at the end.
                 let mut lanes = Lanes::ZERO;
-                let mut buffer = [F::zero(); BLOCK];
                 for part in row.parts() {
-                    F::accumulate(&mut lanes, targets.part(part, &mut buffer));
+                    F::accumulate(&mut lanes, targets.part(part, &mut room.targets));
                 }
                 let total = smoothed.total(F::narrow(lanes.total().value()));
-                row_of_targets(row, OfRow { targets, smoothed }, Some(total), coefficient)
+                row_of_targets(
+                    row,
+                    OfRow { targets, smoothed },
+                    Some(total),
+                    coefficient,
+                    room,
+                )
             }
         }
     }
@@ -303,20 +314,24 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
 
 /// A long row and a label, without smoothing.
 #[inline(always)]
-fn row_of_label<F: Float>(mut row: Row<'_, F>, label: usize, coefficient: F) -> F {
+fn row_of_label<F: Float>(
+    mut row: Row<'_, F>,
+    label: usize,
+    coefficient: F,
+    room: &mut Room<F>,
+) -> F {
     let logit = row.score(label);
-    let Some(known) = softmax::row(&mut row, |_, _, _| {}) else {
+    let Some(known) = softmax::row(&mut row, room, |_, _, _| {}) else {
         row.fill(F::nan());
         return F::nan();
     };
     let summary = known.summary;
     if row.wants_gradient() {
-        let mut buffer = [F::zero(); BLOCK];
         for part in row.parts() {
-            for g in row.gradient_mut(part, &mut buffer) {
+            for g in row.gradient_mut(part, &mut room.gradient) {
                 *g = (*g * summary.inverse) * coefficient;
             }
-            row.flush(part, &buffer);
+            row.flush(part, &room.gradient);
         }
         row.set(
             known.maximal,
@@ -335,14 +350,13 @@ fn row_of_targets<F: Float>(
     targets: impl TargetParts<F>,
     total: Option<F>,
     coefficient: F,
+    room: &mut Room<F>,
 ) -> F {
-    let zero = F::zero();
     let classes = row.classes();
-    let mut target_buffer = [zero; BLOCK];
-    let mut products = [zero; BLOCK];
+    let (mut target_buffer, mut products) = (room.targets, room.values);
     let (mut distances, mut totals) = (Lanes::ZERO, Lanes::ZERO);
     let (distances, totals) = (distances.in_memory(), totals.in_memory());
-    let known = softmax::row(&mut row, |part, maximum, logits| {
+    let known = softmax::row(&mut row, room, |part, maximum, logits| {
         let within = part.len.min(classes - part.start);
         let targets = &targets.part(part, &mut target_buffer)[..within];
         let products = &mut products[..within];
@@ -359,10 +373,9 @@ fn row_of_targets<F: Float>(
     let summary = known.summary;
     let total = total.unwrap_or_else(|| F::narrow(totals.total().value()));
     if row.wants_gradient() {
-        let mut buffer = [zero; BLOCK];
         for part in row.parts() {
             let targets = targets.part(part, &mut target_buffer);
-            let derivatives = row.gradient_mut(part, &mut buffer);
+            let derivatives = row.gradient_mut(part, &mut room.gradient);
             for (g, &t) in derivatives.iter_mut().zip(targets) {
                 *g = summary.derivative(*g, t, total, false) * coefficient;
             }
@@ -370,7 +383,7 @@ fn row_of_targets<F: Float>(
                 let g = summary.derivative(known.maximal_term, targets[offset], total, true);
                 derivatives[offset] = g * coefficient;
             }
-            row.flush(part, &buffer);
+            row.flush(part, &room.gradient);
         }
     }
     F::narrow(distances.total().value()) + total * summary.log

@@ -19,7 +19,7 @@ use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::Pair;
 use crate::engine::rows::{
-    Dense, DenseTarget, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel, RowTarget,
+    Dense, DenseTarget, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
 };
 use crate::engine::shape::{allocate, check_output, distinct};
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
@@ -541,14 +541,18 @@ fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r:
     let gradient = group.gradient.as_deref_mut();
     let row = Row::of_slices(scores, gradient.and_then(|rows| rows.get_mut(span.clone())));
     let coefficient = group.coefficients[r];
+    let room = &mut Room::new();
     group.losses[r] = match group.targets {
-        GroupTargets::Labels(labels) => kernel.row(row, RowTarget::Label(labels[r]), coefficient),
+        GroupTargets::Labels(labels) => {
+            kernel.row(row, RowTarget::Label(labels[r]), coefficient, room)
+        }
         GroupTargets::Dense(rows) => {
             let targets = rows.get(span).unwrap_or_default();
             kernel.row(
                 row,
                 RowTarget::Dense(DenseTarget::Slice(targets)),
                 coefficient,
+                room,
             )
         }
     };

@@ -5,7 +5,7 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Row, RowKernel,
+    AnyRowKernel, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel,
     RowTarget, as_floats, largest, position, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
@@ -117,21 +117,25 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     }
 
     #[inline(always)]
-    fn row(self, mut row: Row<'_, F>, target: RowTarget<'_, F>, coefficient: F) -> F {
+    fn row(
+        self,
+        mut row: Row<'_, F>,
+        target: RowTarget<'_, F>,
+        coefficient: F,
+        room: &mut Room<F>,
+    ) -> F {
         let (zero, one, lowest) = (F::zero(), F::one(), F::neg_infinity());
         let RowTarget::Label(label) = target else {
             return F::nan();
         };
         let own = row.score(label);
-        let mut buffer = [zero; BLOCK];
-        let mut others = [zero; BLOCK];
         let mut rival = lowest;
         let mut rival_part = None;
         let mut nan = own.is_nan();
         for part in row.parts() {
-            let mut scores = row.scores(part, lowest, &mut buffer);
+            let mut scores = row.scores(part, lowest, &mut room.scores);
             if let Some(offset) = part.offset_of(label) {
-                scores = without(offset, scores, &mut others);
+                scores = without(offset, scores, &mut room.values);
             }
             let largest = largest(scores);
             nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
@@ -147,9 +151,9 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         let met = margin <= zero;
         if row.wants_gradient() {
             let rival_class = rival_part.and_then(|part| {
-                let mut scores = row.scores(part, lowest, &mut buffer);
+                let mut scores = row.scores(part, lowest, &mut room.scores);
                 if let Some(offset) = part.offset_of(label) {
-                    scores = without(offset, scores, &mut others);
+                    scores = without(offset, scores, &mut room.values);
                 }
                 position(scores, rival).map(|offset| part.start + offset)
             });

@@ -10,7 +10,7 @@
 
 use crate::Float;
 use crate::engine::reduce::Lanes;
-use crate::engine::rows::{BLOCK, Part, ROWS, Row, largest, position, update};
+use crate::engine::rows::{Part, ROWS, Room, Row, largest, position, update};
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
 /// What is known of a row once all its terms are.
@@ -204,21 +204,21 @@ impl<F: Float> Scale<F> {
 #[inline(always)]
 pub(crate) fn row<F: Float>(
     row: &mut Row<'_, F>,
+    room: &mut Room<F>,
     mut visit: impl FnMut(Part, F, &[F]),
 ) -> Option<RowSummary<F>> {
     let (zero, lowest) = (F::zero(), F::neg_infinity());
-    let mut buffer = [zero; BLOCK];
     let mut maximum = lowest;
     let mut maximal_part = None;
     for part in row.parts() {
-        let largest = largest(row.scores(part, lowest, &mut buffer));
+        let largest = largest(row.scores(part, lowest, &mut room.scores));
         if largest > maximum {
             (maximum, maximal_part) = (largest, Some(part));
         }
     }
     let maximal_part = maximal_part.filter(|_| maximum.is_finite())?;
     let maximal = {
-        let scores = row.scores(maximal_part, lowest, &mut buffer);
+        let scores = row.scores(maximal_part, lowest, &mut room.scores);
         maximal_part.start + position(scores, maximum)?
     };
     let scale = if maximum.abs() < F::SCALED_LIMIT {
@@ -231,9 +231,9 @@ pub(crate) fn row<F: Float>(
     };
     let mut lanes = Lanes::ZERO;
     let lanes = lanes.in_memory();
-    let mut term_buffer = [zero; BLOCK];
     for part in row.parts() {
-        let (scores, terms) = row.scores_and_gradient(part, lowest, &mut buffer, &mut term_buffer);
+        let (scores, terms) =
+            row.scores_and_gradient(part, lowest, &mut room.scores, &mut room.gradient);
         visit(part, maximum, scores);
         match scale {
             Scale::Narrow { floor, offset } => {
@@ -250,8 +250,8 @@ pub(crate) fn row<F: Float>(
         if let Some(offset) = part.offset_of(maximal) {
             terms[offset] = zero;
         }
-        F::accumulate_terms(lanes, terms);
-        row.flush(part, &term_buffer);
+        F::accumulate_terms(lanes, terms, &mut room.sums);
+        row.flush(part, &room.gradient);
     }
     let maximal_term = scale.term(maximum);
     Some(RowSummary {
