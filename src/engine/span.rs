@@ -173,6 +173,27 @@ impl<F: Float, K: Kernel<F>> SpanKernel<F> for Job<F, K> {
     }
 }
 
+/// Room for a block, made when it is first needed: most calls need little of it.
+struct Spare<F>(Option<[F; BLOCK]>);
+
+impl<F: Float> Spare<F> {
+    #[inline(always)]
+    fn get(&mut self, n: usize) -> &mut [F] {
+        let block = match &mut self.0 {
+            Some(block) => block,
+            none => none.insert([F::zero(); BLOCK]),
+        };
+        &mut block[..n]
+    }
+
+    #[inline(always)]
+    fn filled(&mut self, n: usize, value: F) -> &[F] {
+        let block = self.get(n);
+        block.fill(value);
+        block
+    }
+}
+
 struct Run<'a, 'b, F, K> {
     span: Span<'a, F, F>,
     job: Job<F, K>,
@@ -185,12 +206,10 @@ impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
     #[inline(always)]
     fn call(self) {
         let Self { span, job, lanes } = self;
-        let mut prediction_block = [F::zero(); BLOCK];
-        let mut target_block = [F::zero(); BLOCK];
-        let mut weight_block = [F::zero(); BLOCK];
-        let mut loss_block = [F::zero(); BLOCK];
+        let (mut prediction_block, mut target_block) = (Spare(None), Spare(None));
+        let (mut weight_block, mut loss_block) = (Spare(None), Spare(None));
         if let Stream::Constant(target) = span.targets {
-            target_block.fill(target);
+            target_block.get(BLOCK).fill(target);
         }
         let (mut loss_out, mut gradient_out) = (span.loss, span.gradient);
         let mut start = 0;
@@ -198,21 +217,22 @@ impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
             let end = (start + BLOCK).min(span.size);
             let n = end - start;
             let targets = match span.targets {
-                Stream::Constant(_) => &target_block[..n],
+                Stream::Constant(_) => target_block.get(n),
                 Stream::Slice(slice) => &slice[start..end],
             };
             let mut gradient = gradient_out.as_deref_mut().map(|out| &mut out[start..end]);
             let predictions = match (span.predictions, gradient.as_deref()) {
                 (Some(slice), _) => &slice[start..end],
                 (None, Some(in_place)) => {
-                    prediction_block[..n].copy_from_slice(in_place);
-                    &prediction_block[..n]
+                    let copy = prediction_block.get(n);
+                    copy.copy_from_slice(in_place);
+                    copy
                 }
-                (None, None) => &prediction_block[..n],
+                (None, None) => prediction_block.get(n),
             };
             let loss = match loss_out.as_deref_mut() {
                 Some(out) => Some(&mut out[start..end]),
-                None if job.reduce => Some(&mut loss_block[..n]),
+                None if job.reduce => Some(loss_block.get(n)),
                 None => None,
             };
             let loss = match (loss, &mut gradient) {
@@ -239,22 +259,22 @@ impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
                 }
                 (None, None) => None,
             };
+            let of_mask = |keep| if keep { F::one() } else { F::zero() };
             let weights = match span.weights {
                 WeightStream::None => None,
                 WeightStream::Floats(Stream::Slice(slice)) => Some(&slice[start..end]),
                 WeightStream::Floats(Stream::Constant(weight)) => {
-                    weight_block[..n].fill(weight);
-                    Some(&weight_block[..n])
+                    Some(weight_block.filled(n, weight))
                 }
                 WeightStream::Mask(Stream::Slice(slice)) => {
-                    for (block, &keep) in weight_block.iter_mut().zip(&slice[start..end]) {
-                        *block = if keep { F::one() } else { F::zero() };
+                    let weights = weight_block.get(n);
+                    for (weight, &keep) in weights.iter_mut().zip(&slice[start..end]) {
+                        *weight = of_mask(keep);
                     }
-                    Some(&weight_block[..n])
+                    Some(&*weights)
                 }
                 WeightStream::Mask(Stream::Constant(keep)) => {
-                    weight_block[..n].fill(if keep { F::one() } else { F::zero() });
-                    Some(&weight_block[..n])
+                    Some(weight_block.filled(n, of_mask(keep)))
                 }
             };
             if let (Some(gradient), Some(weights)) = (gradient, weights) {
