@@ -5,9 +5,11 @@
 //! which is copied to the stack and back. Targets of other types become floats on the way.
 
 use ndarray::{ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, Dimension, IxDyn, Zip};
+use pulp::NullaryFnOnce;
 
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
+use super::simd;
 use super::span::{Span, SpanKernel, Stream, WeightStream, unzip};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
@@ -135,11 +137,32 @@ impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
         for targets in targets.chunks(TILE) {
             let (span, behind) = rest.split_at(targets.len());
             rest = behind;
-            for (float, &t) in floats.iter_mut().zip(targets) {
-                *float = t.to_float(self.pair);
-            }
-            let span = span.with_targets(Stream::Slice(&floats[..targets.len()]));
+            let pair = self.pair;
+            let floats = &mut floats[..targets.len()];
+            simd::dispatch(Converting {
+                targets,
+                pair,
+                floats,
+            });
+            let span = span.with_targets(Stream::Slice(floats));
             self.kernel.run(span, lanes);
+        }
+    }
+}
+
+struct Converting<'a, 'b, F, T> {
+    targets: &'a [T],
+    pair: Option<BinaryLabels>,
+    floats: &'b mut [F],
+}
+
+impl<F: Float, T: Target<F>> NullaryFnOnce for Converting<'_, '_, F, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (float, &t) in self.floats.iter_mut().zip(self.targets) {
+            *float = t.to_float(self.pair);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Every check and alignment, before the first element is computed.
 
 use ndarray::{Array, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder, Slice};
+use pulp::NullaryFnOnce;
 
+use super::simd;
 use crate::error::{not_of_pair, output_shape_mismatch, shape_mismatch, too_large};
 use crate::float::{Float, Target};
 use crate::{BinaryLabels, LossError};
@@ -41,26 +43,65 @@ pub(crate) fn check_pair<F: Float, T: Target<F>>(
     if !T::INTEGER {
         return Ok(());
     }
-    let (low, high) = match pair {
-        BinaryLabels::ZeroOne => (F::zero(), F::one()),
-        BinaryLabels::PlusMinusOne => (-F::one(), F::one()),
-    };
-    let fits = |t: T| {
-        let t = t.to_float(Some(pair));
-        t == low || t == high
-    };
+    let fits = Fits::new(pair);
     let once = distinct(targets, 0);
     let all_fit = match once.to_slice_memory_order() {
-        // without an early exit, so that it vectorises
-        Some(slice) => slice.iter().fold(true, |all, &t| all & fits(t)),
-        None => once.iter().all(|&t| fits(t)),
+        Some(targets) => simd::dispatch(AllFit { targets, fits }),
+        None => once.iter().all(|&t| fits.holds(t)),
     };
     if all_fit {
         return Ok(());
     }
-    match targets.iter().enumerate().find(|&(_, &t)| !fits(t)) {
+    match targets.iter().enumerate().find(|&(_, &t)| !fits.holds(t)) {
         Some((index, t)) => Err(not_of_pair(index, t.label(), pair)),
         None => Ok(()),
+    }
+}
+
+/// The two values that integer labels may have.
+#[derive(Clone, Copy)]
+struct Fits<F> {
+    pair: BinaryLabels,
+    low: F,
+    high: F,
+}
+
+impl<F: Float> Fits<F> {
+    fn new(pair: BinaryLabels) -> Self {
+        let low = match pair {
+            BinaryLabels::ZeroOne => F::zero(),
+            BinaryLabels::PlusMinusOne => -F::one(),
+        };
+        Self {
+            pair,
+            low,
+            high: F::one(),
+        }
+    }
+
+    #[inline(always)]
+    fn holds<T: Target<F>>(self, t: T) -> bool {
+        let t = t.to_float(Some(self.pair));
+        t == self.low || t == self.high
+    }
+}
+
+struct AllFit<'a, F, T> {
+    targets: &'a [T],
+    fits: Fits<F>,
+}
+
+impl<F: Float, T: Target<F>> NullaryFnOnce for AllFit<'_, F, T> {
+    type Output = bool;
+
+    /// Without an early exit, so that it vectorises.
+    #[inline(always)]
+    fn call(self) -> bool {
+        let mut all = true;
+        for &t in self.targets {
+            all &= self.fits.holds(t);
+        }
+        all
     }
 }
 
