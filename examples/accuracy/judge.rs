@@ -18,7 +18,6 @@ pub(crate) trait Number: Float {
     const HIGHEST: i32;
     /// Beyond it the loss of a confident right answer is subnormal.
     const LARGEST_LOGIT: f64;
-    /// Inputs that are judged while another type's inputs are judged a hundred times.
     fn of(x: f64) -> Self;
     /// Exactly.
     fn wide(self) -> f64;
@@ -75,14 +74,32 @@ impl Number for f64 {
     }
 }
 
-/// The error, in units of one ULP of the exact result, plus u·Σ|operands| where a subtraction of the formula cancels.
-pub(crate) fn error<F: Number>(got: F, exact: &Exact<F::Real>, budget: f64) -> f64 {
-    let error = distance::<F>(got, &exact.value, exact.operands.as_ref());
+/// What errors are measured against.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule {
+    /// In the units of [`error`](fn@error).
+    pub(crate) budget: f64,
+    /// Whether a factor that multiplies something subnormal widens no unit.
+    pub(crate) strict: bool,
+}
+
+/// The error in units of one ULP of the exact result, plus u·Σ|operands| where a subtraction of the formula cancels, plus
+/// as many of the smallest numbers as the factor that multiplies what may itself underflow.
+pub(crate) fn error<F: Number>(got: F, exact: &Exact<F::Real>, rule: Rule) -> f64 {
+    let factor = exact.factor.as_ref().filter(|_| !rule.strict);
+    let unit = Unit {
+        operands: exact.operands.as_ref(),
+        factor,
+    };
+    let error = distance::<F>(got, &exact.value, &unit);
     match &exact.kink {
-        Some(kink) if error > budget => {
-            let margin = distance::<F>(F::zero(), &kink.margin, Some(&kink.operands));
-            if margin <= budget {
-                distance::<F>(got, &kink.gradient, exact.operands.as_ref())
+        Some(kink) if error > rule.budget => {
+            let of_margin = Unit {
+                operands: Some(&kink.operands),
+                factor: None,
+            };
+            if distance::<F>(F::zero(), &kink.margin, &of_margin) <= rule.budget {
+                distance::<F>(got, &kink.gradient, &unit)
             } else {
                 error
             }
@@ -91,7 +108,13 @@ pub(crate) fn error<F: Number>(got: F, exact: &Exact<F::Real>, budget: f64) -> f
     }
 }
 
-fn distance<F: Number>(got: F, exact: &F::Real, operands: Option<&F::Real>) -> f64 {
+/// What widens the unit of an error.
+struct Unit<'a, R> {
+    operands: Option<&'a R>,
+    factor: Option<&'a R>,
+}
+
+fn distance<F: Number>(got: F, exact: &F::Real, unit: &Unit<'_, F::Real>) -> f64 {
     let zero = F::Real::zero();
     if got.is_nan() {
         return f64::INFINITY;
@@ -118,25 +141,36 @@ fn distance<F: Number>(got: F, exact: &F::Real, operands: Option<&F::Real>) -> f
         x.scaled(-exponent).scaled(F::DIGITS - 1).to_f64()
     };
     // u is half of the spacing at 1.
-    let allowance = operands.map_or(0.0, |sum| to_ulps(sum.clone()) * 2.0_f64.powi(-F::DIGITS));
-    to_ulps(got - exact.clone()).abs() / (1.0 + allowance)
+    let cancelled = unit
+        .operands
+        .map_or(0.0, |sum| to_ulps(sum.clone()) * 2.0_f64.powi(-F::DIGITS));
+    let underflowed = unit.factor.map_or(0.0, |factor| {
+        to_ulps(factor.clone().scaled(F::LOWEST - (F::DIGITS - 1)))
+    });
+    to_ulps(got - exact.clone()).abs() / (1.0 + cancelled + underflowed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const RULE: Rule = Rule {
+        budget: 4.0,
+        strict: false,
+    };
+
     fn plain<F: Number>(value: f64) -> Exact<F::Real> {
         Exact {
             value: F::Real::of(value),
             operands: None,
+            factor: None,
             kink: None,
         }
     }
 
     fn one_ulp_is_one<F: Number>() {
         let (one, tiny) = (F::one(), F::from_low_bits(1));
-        let of = |got: F, exact: f64| error(got, &plain::<F>(exact), 4.0);
+        let of = |got: F, exact: f64| error(got, &plain::<F>(exact), RULE);
         assert_eq!(of(one + F::epsilon(), 1.0), 1.0);
         assert_eq!(of(one - F::epsilon(), 1.0), 1.0);
         assert_eq!(of(F::zero(), (tiny + tiny).wide()), 2.0);
@@ -162,8 +196,26 @@ mod tests {
             value: Big::of(1.0),
             // u·Σ is 3 ULP of the result
             operands: Some(Big::of(6.0)),
+            factor: None,
             kink: None,
         };
-        assert_eq!(error(1.0 + 8.0 * f64::EPSILON, &exact, 4.0), 2.0);
+        assert_eq!(error(1.0 + 8.0 * f64::EPSILON, &exact, RULE), 2.0);
+    }
+
+    #[test]
+    fn a_factor_widens_the_unit_of_subnormal_results_alone() {
+        let tiny = f64::from_low_bits(1);
+        let of = |got: f64, exact: f64, strict: bool| {
+            let exact = Exact {
+                value: Big::of(exact),
+                operands: None,
+                factor: Some(Big::of(7.0)),
+                kink: None,
+            };
+            error(got, &exact, Rule { strict, ..RULE })
+        };
+        assert_eq!(of(0.0, 16.0 * tiny, false), 2.0);
+        assert_eq!(of(0.0, 16.0 * tiny, true), 16.0);
+        assert_eq!(of(1.0 + 2.0 * f64::EPSILON, 1.0, false), 2.0);
     }
 }

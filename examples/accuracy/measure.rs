@@ -4,7 +4,7 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 
 use crate::cases::{Case, Failure};
-use crate::judge::{Number, error};
+use crate::judge::{Number, Rule, error};
 use crate::real::Real;
 use crate::reference::Exact;
 use crate::sample::{self, Batch, Region, Targets};
@@ -21,6 +21,8 @@ pub(crate) struct Worst {
     pub(crate) exact: f64,
     /// Whether a subtraction of the formula widened a unit.
     pub(crate) cancels: bool,
+    /// Whether a factor did.
+    pub(crate) underflows: bool,
     /// Numbers that were judged.
     pub(crate) judged: u64,
 }
@@ -30,12 +32,13 @@ impl Worst {
         &mut self,
         got: F,
         exact: &Exact<F::Real>,
-        budget: f64,
+        rule: Rule,
         at: impl FnOnce() -> String,
     ) {
         self.judged += 1;
         self.cancels |= exact.operands.is_some();
-        let error = error(got, exact, budget);
+        self.underflows |= exact.factor.is_some() && !rule.strict;
+        let error = error(got, exact, rule);
         if error < self.error || error == 0.0 {
             return;
         }
@@ -49,6 +52,7 @@ impl Worst {
 
     fn join(self, other: Self) -> Self {
         let (cancels, judged) = (self.cancels || other.cancels, self.judged + other.judged);
+        let underflows = self.underflows || other.underflows;
         let worse = if (other.error, other.size) > (self.error, self.size) {
             other
         } else {
@@ -56,6 +60,7 @@ impl Worst {
         };
         Self {
             cancels,
+            underflows,
             judged,
             ..worse
         }
@@ -82,10 +87,11 @@ impl Measured {
     }
 }
 
-/// Where random numbers come from.
+/// Where random numbers come from, and how results are judged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
     pub(crate) seed: u64,
+    pub(crate) strict: bool,
     /// The position of the function among the others.
     pub(crate) case: usize,
 }
@@ -115,7 +121,7 @@ pub(crate) fn measure<F: Number>(
         .map(|(i, shape)| {
             let mut random = sample::random(source.seed, stream | i as u64);
             let batch = (case.draw)(region, shape, &mut random);
-            let measured = judge(case, &batch)?;
+            let measured = judge(case, &batch, source.strict)?;
             progress.inc(measured.inputs);
             Ok(measured)
         })
@@ -133,7 +139,7 @@ pub(crate) fn measure_every_probability(
         .map(|i| {
             let of_target = |target| {
                 let batch = sample::every_probability(i * BATCH, BATCH as usize, target);
-                judge(case, &batch)
+                judge(case, &batch, true)
             };
             let measured = of_target(0.0)?.join(of_target(1.0)?);
             progress.inc(measured.inputs);
@@ -156,7 +162,11 @@ fn in_batches<F: Number>(classes: usize, rows: usize) -> Vec<(usize, usize)> {
         .collect()
 }
 
-fn judge<F: Number>(case: &Case<F>, batch: &Batch<F>) -> Result<Measured, Failure> {
+fn judge<F: Number>(case: &Case<F>, batch: &Batch<F>, strict: bool) -> Result<Measured, Failure> {
+    let rule = Rule {
+        budget: case.budget(),
+        strict,
+    };
     let computed = (case.compute)(batch).map_err(|failure| format!("{}: {failure}", case.name))?;
     let items = batch.items();
     let mut measured = Measured {
@@ -174,24 +184,14 @@ fn judge<F: Number>(case: &Case<F>, batch: &Batch<F>) -> Result<Measured, Failur
             &computed.gradient[item * batch.classes..],
         ];
         for ((worst, got), exact) in measured.worst.iter_mut().zip(got).zip([values, gradient]) {
+            let is_row = exact.len() > 1;
             for (i, (&got, exact)) in got.iter().zip(exact).enumerate() {
-                let at = || {
-                    describe(
-                        case,
-                        batch,
-                        item,
-                        (exact_len(values, gradient) > 2).then_some(i),
-                    )
-                };
-                worst.update(got, exact, case.budget(), at);
+                let at = || describe(case, batch, item, is_row.then_some(i));
+                worst.update(got, exact, rule, at);
             }
         }
     }
     Ok(measured)
-}
-
-fn exact_len<T>(values: &[T], gradient: &[T]) -> usize {
-    values.len() + gradient.len()
 }
 
 /// Prediction for target, the parameters, and which number of a row it is about.
@@ -202,12 +202,18 @@ fn describe<F: Number>(
     class: Option<usize>,
 ) -> String {
     let range = item * batch.classes..(item + 1) * batch.classes;
-    let prediction = text(&batch.predictions[range.clone()], class);
-    let target = match &batch.targets {
-        Targets::Labels(labels) => format!("label {}", labels[item]),
-        Targets::Numbers(numbers) => text(&numbers[range], class),
+    let row = &batch.predictions[range.clone()];
+    let mut description = match &batch.targets {
+        Targets::Labels(labels) => {
+            let label = labels[item];
+            format!("{} for label {label}", text(row, class.unwrap_or(label)))
+        }
+        Targets::Numbers(numbers) => {
+            let target = &numbers[range];
+            let class = class.unwrap_or_else(|| largest(target));
+            format!("{} for {}", text(row, class), text(target, class))
+        }
     };
-    let mut description = format!("{prediction} for {target}");
     for (name, value) in case.parameters.iter().zip(batch.parameters) {
         description += &format!(", {name} = {value:?}");
     }
@@ -217,20 +223,20 @@ fn describe<F: Number>(
     description
 }
 
-/// A number or a row, of which only the beginning and the class in question where it is long.
-fn text<F: Number>(numbers: &[F], class: Option<usize>) -> String {
+fn largest<F: Number>(row: &[F]) -> usize {
+    let larger = |at, class| if row[class] > row[at] { class } else { at };
+    (0..row.len()).fold(0, larger)
+}
+
+/// A number or a row, of which only the beginning and one class where it is long.
+fn text<F: Number>(numbers: &[F], class: usize) -> String {
     const SHOWN: usize = 5;
     match numbers {
-        [number] if class.is_none() => format!("{number:?}"),
-        _ if numbers.len() <= SHOWN => format!("{numbers:?}"),
-        _ => {
-            let class = class.unwrap_or(0);
-            let first = &numbers[..2];
-            let (n, at) = (numbers.len(), numbers[class]);
-            format!(
-                "[{:?}, {:?}, … {n} in all, number {class} {at:?}]",
-                first[0], first[1]
-            )
+        [number] => format!("{number:?}"),
+        [first, second, ..] if numbers.len() > SHOWN => {
+            let (n, number) = (numbers.len(), numbers[class]);
+            format!("[{first:?}, {second:?}, … {n} in all, number {class}: {number:?}]")
         }
+        _ => format!("{numbers:?}"),
     }
 }

@@ -12,6 +12,8 @@ pub(crate) struct Exact<R> {
     pub(crate) value: R,
     /// Σ|operands| of a subtraction that the formula itself holds and that cancels.
     pub(crate) operands: Option<R>,
+    /// What multiplies an intermediate result that may itself underflow: w, T, a cotangent.
+    pub(crate) factor: Option<R>,
     pub(crate) kink: Option<Kink<R>>,
 }
 
@@ -29,6 +31,7 @@ impl<R> Exact<R> {
         Self {
             value,
             operands: None,
+            factor: None,
             kink: None,
         }
     }
@@ -42,6 +45,14 @@ impl<R: Real> Exact<R> {
         Self {
             operands,
             ..Self::new(a - b)
+        }
+    }
+
+    fn with_factor(self, factor: R) -> Self {
+        let factor = factor.abs();
+        Self {
+            factor: (factor > R::one()).then_some(factor),
+            ..self
         }
     }
 }
@@ -97,14 +108,14 @@ pub(crate) fn binary_crossentropy_with_logits<R: Real>(
     let half = R::of(0.5) * options.smoothing.clone();
     let keep = one.clone() - options.smoothing;
     let negative = (one - t.clone()) * keep.clone() + half.clone();
-    let positive = options.pos_weight * (t * keep + half);
+    let positive = options.pos_weight.clone() * (t * keep + half);
     let (sigmoid, complement, log) = sigmoids(&x);
     let wrong = if x > zero { &negative } else { &positive };
     let linear = wrong.clone() * x.abs();
-    out.push(Exact::new(
-        linear + (negative.clone() + positive.clone()) * log,
-    ));
-    out.push(Exact::difference(negative * sigmoid, positive * complement));
+    let loss = linear + (negative.clone() + positive.clone()) * log;
+    out.push(Exact::new(loss).with_factor(options.pos_weight.clone()));
+    let gradient = Exact::difference(negative * sigmoid, positive * complement);
+    out.push(gradient.with_factor(options.pos_weight));
 }
 
 /// σ(x), σ(−x) and ln(1 + e^−|x|).
@@ -124,14 +135,16 @@ fn sigmoids<R: Real>(x: &R) -> (R, R, R) {
 pub(crate) fn sigmoid<R: Real>(x: R, cotangent: R, out: &mut Vec<Exact<R>>) {
     let (sigmoid, complement, _) = sigmoids(&x);
     out.push(Exact::new(sigmoid.clone()));
-    out.push(Exact::new(cotangent * sigmoid * complement));
+    let vjp = cotangent.clone() * sigmoid * complement;
+    out.push(Exact::new(vjp).with_factor(cotangent));
 }
 
 pub(crate) fn log_sigmoid<R: Real>(x: R, cotangent: R, out: &mut Vec<Exact<R>>) {
     let (_, complement, log) = sigmoids(&x);
     let linear = if x < R::zero() { x } else { R::zero() };
     out.push(Exact::new(linear - log));
-    out.push(Exact::new(cotangent * complement));
+    let vjp = cotangent.clone() * complement;
+    out.push(Exact::new(vjp).with_factor(cotangent));
 }
 
 pub(crate) fn binary_hinge_loss<R: Real>(
@@ -345,7 +358,8 @@ impl<R: Real> Softmax<R> {
         let mut gradient = Vec::with_capacity(classes);
         for (class, t) in targets.into_iter().enumerate() {
             if t.is_zero() {
-                gradient.push(Exact::new(total.clone() * self.probability(class)));
+                let derivative = total.clone() * self.probability(class);
+                gradient.push(Exact::new(derivative).with_factor(total.clone()));
                 continue;
             }
             if let Some(distance) = &self.distances[class] {
@@ -358,12 +372,13 @@ impl<R: Real> Softmax<R> {
             let derivative = (gained - lost) / self.sum.clone();
             let operands =
                 (!rest.is_zero()).then(|| total.clone() * self.probability(class) + t.abs());
-            gradient.push(Exact {
+            let derivative = Exact {
                 operands,
                 ..Exact::new(derivative)
-            });
+            };
+            gradient.push(derivative.with_factor(total.clone()));
         }
-        out.push(Exact::new(loss));
+        out.push(Exact::new(loss).with_factor(total));
         out.append(&mut gradient);
     }
 
@@ -383,10 +398,12 @@ impl<R: Real> Softmax<R> {
         }
         out.extend(classes.map(|class| {
             let (p, g) = (self.probability(class), cotangent[class].clone());
-            Exact {
-                operands: Some(p.clone() * (g.clone().abs() + size.clone())),
+            let operands = g.clone().abs() + size.clone();
+            let vjp = Exact {
+                operands: Some(p.clone() * operands.clone()),
                 ..Exact::new(p * (g - dot.clone()))
-            }
+            };
+            vjp.with_factor(operands)
         }));
     }
 
@@ -421,7 +438,8 @@ impl<R: Real> Softmax<R> {
         });
         out.extend(
             (0..self.terms.len())
-                .map(|class| Exact::new(cotangent.clone() * self.probability(class))),
+                .map(|class| Exact::new(cotangent.clone() * self.probability(class)))
+                .map(|vjp| vjp.with_factor(cotangent.clone())),
         );
     }
 }

@@ -201,7 +201,7 @@ pub(crate) fn binary_probability<F: Number>(region: Region, random: &mut Random)
     let last = one - F::epsilon() / (one + one);
     let prediction = match random.random_range(0..8) {
         0 => random.random_range(0.0..1.0),
-        1..=3 => 1.0 - log_uniform(random, last.wide().mul_add(-1.0, 1.0), 0.5),
+        1..=3 => 1.0 - log_uniform(random, 1.0 - last.wide(), 0.5),
         _ => log_uniform(random, smallest::<F>(), 0.5),
     };
     let prediction = F::of(prediction.clamp(smallest::<F>(), last.wide()));
