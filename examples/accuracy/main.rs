@@ -206,13 +206,14 @@ impl Table {
                         &worst.at
                     },
                 );
+                let error_text = rounded(error);
                 println!(
-                    "| {name} | {number} | {region} | {of} | {error:.2}{mark} | {at} | {budget}{mark} | {inputs} |"
+                    "| {name} | {number} | {region} | {of} | {error_text}{mark} | {at} | {budget}{mark} | {inputs} |"
                 );
                 if error > budget {
                     let (got, exact) = (worst.got, worst.exact);
                     findings += &format!(
-                        "{name}, {number}, {region}, {of}: {got:e} instead of {exact:e}, {error} ULP, at {at}\n"
+                        "{name}, {number}, {region}, {of}: {got:e} instead of {exact:e}, {error_text} ULP, at {at}\n"
                     );
                 }
             }
@@ -234,5 +235,13 @@ impl Table {
         worst
             .filter(|(worst, budget)| worst.error > *budget)
             .count()
+    }
+}
+
+fn rounded(error: f64) -> String {
+    if error < 1e6 {
+        format!("{error:.2}")
+    } else {
+        format!("{error:.1e}")
     }
 }

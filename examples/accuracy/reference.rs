@@ -443,3 +443,74 @@ impl<R: Real> Softmax<R> {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::real::Big;
+    use crate::sample::{self, Region};
+
+    /// Computes a formula in both kinds of numbers, and compares: for `f32` the difference is nothing.
+    macro_rules! assert_kinds_agree {
+        ($case:expr, |$real:ident, $out:ident| $formula:expr) => {{
+            let narrow = {
+                type $real = f64;
+                let mut $out = Vec::new();
+                $formula;
+                $out
+            };
+            let wide = {
+                type $real = Big;
+                let mut $out = Vec::new();
+                $formula;
+                $out
+            };
+            assert_eq!(narrow.len(), wide.len());
+            for (narrow, wide) in narrow.iter().zip(&wide) {
+                let (value, exact) = (narrow.value, wide.value.to_f64());
+                let size = exact.abs() + narrow.operands.unwrap_or(0.0);
+                let allowed = 2.0_f64.powi(-34) * size + 1e-48;
+                assert!(
+                    (value - exact).abs() <= allowed,
+                    "{}: {value:e}, {exact:e}",
+                    $case
+                );
+            }
+        }};
+    }
+
+    #[test]
+    fn both_kinds_of_exact_results_agree() {
+        let mut random = sample::random(1, 0);
+        for i in 0..3000 {
+            let region = [Region::Right, Region::Wrong, Region::Soft][i % 3];
+            let of = |(prediction, target): (f32, f32)| (f64::from(prediction), f64::from(target));
+            let (x, t) = of(sample::binary_logit(region, &mut random));
+            let case = format!("{x:e} for {t:e}");
+            assert_kinds_agree!(case, |R, out| {
+                let options = Options {
+                    pos_weight: R::of(2.5),
+                    smoothing: R::of(0.125),
+                };
+                binary_crossentropy_with_logits(R::of(x), R::of(t), options, &mut out);
+            });
+            assert_kinds_agree!(case, |R, out| {
+                log_sigmoid(R::of(x), R::of(3.0), &mut out);
+                sigmoid(R::of(x), R::of(3.0), &mut out);
+            });
+            assert_kinds_agree!(case, |R, out| {
+                let row = [Some(R::of(x)), Some(R::of(0.25)), None, Some(R::of(-1.0))];
+                let softmax = Softmax::new(&row);
+                softmax.crossentropy(Wanted::Label(0), R::zero(), &mut out);
+                softmax.log_sum_exp(R::of(2.0), &mut out);
+            });
+            let (p, t) = of(sample::binary_probability(region, &mut random));
+            let case = format!("{p:e} for {t:e}");
+            assert_kinds_agree!(case, |R, out| {
+                binary_crossentropy(R::of(p), R::of(t), &mut out);
+                let conventions = (Scores::Probabilities, BinaryLabels::ZeroOne);
+                binary_hinge_loss(R::of(p), R::of(t), R::of(30.0), conventions, &mut out);
+            });
+        }
+    }
+}
