@@ -618,7 +618,8 @@ impl<F: Float> ElementwiseLoss<F> for Sigmoid {
         let (zero, one) = (F::zero(), F::one());
         let e = exp_nonpositive(-logit.abs());
         let slope = match self {
-            Self::Plain => e / ((one + e) * (one + e)),
+            // (1 + e)², rounded nearly once
+            Self::Plain => e / (one + one + e).mul_add(e, one),
             Self::Log => (if logit > zero { e } else { one }) / (one + e),
         };
         slope * cotangent

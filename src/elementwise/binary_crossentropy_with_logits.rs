@@ -63,11 +63,14 @@ impl<F: Float> BinaryCrossentropyWithLogits<F> {
     /// What multiplies −ln(1 − σ(x)) and −ln σ(x).
     #[inline(always)]
     fn weights(self, target: F) -> (F, F) {
-        let keep = F::one() - self.smoothing;
-        let half = F::narrow(0.5) * self.smoothing;
-        // Each from the target itself: 1 − (t(1 − ε) + ε/2) would cancel.
-        let negative = (F::one() - target).mul_add(keep, half);
-        let positive = self.pos_weight * target.mul_add(keep, half);
+        let opposite = F::one() - target;
+        // t(1 − ε) + ε/2 = t + ε(½ − t), and its complement from 1 − t, so that neither cancels.
+        let towards_half = F::narrow(0.5) - target;
+        let smoothed = self.smoothing.mul_add(towards_half, target);
+        let complement = (-self.smoothing).mul_add(towards_half, opposite);
+        let plain = self.smoothing == F::zero();
+        let negative = if plain { opposite } else { complement };
+        let positive = self.pos_weight * if plain { target } else { smoothed };
         (negative, positive)
     }
 }

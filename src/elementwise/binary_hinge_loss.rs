@@ -122,7 +122,8 @@ pub(crate) fn check_margin<F: Float>(delta: F) -> Result<(), LossError> {
 fn log_odds<F: Float>(p: F) -> F {
     let one = F::one();
     let small = p < F::narrow(0.25);
-    let quotient = (p - (one - p)) / (one - p);
+    // 2p − 1 is exact from ¼ on; p − (1 − p) is not below ½.
+    let quotient = (p + p - one) / (one - p);
     let log = ln_1p(if small { -p } else { quotient });
     if small { ln(p) - log } else { log }
 }

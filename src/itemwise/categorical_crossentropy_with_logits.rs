@@ -84,7 +84,9 @@ impl<F: Float> Smoothed<F> {
 /// t·(m − x), 0 where t is 0.
 #[inline(always)]
 fn distance<F: Float>(maximum: F, logit: F, target: F) -> F {
-    let distance = target * (maximum - logit);
+    // From halves, since m − x may overflow where t·(m − x) does not.
+    let half = F::narrow(0.5);
+    let distance = (target + target) * (half * maximum - half * logit);
     if target == F::zero() {
         F::zero()
     } else {
