@@ -157,7 +157,8 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
 ///
 /// # Domain
 ///
-/// All logits; t in [0, 1].
+/// All logits; t in [0, 1]. Where e^−|x| itself is subnormal (|x| above 87 for `f32`, 708 for `f64`), a `pos_weight`
+/// multiplies its rounding error.
 ///
 /// # Shapes
 ///

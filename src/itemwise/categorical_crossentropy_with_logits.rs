@@ -406,7 +406,8 @@ impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropyWithLogits<F> {}
 /// # Domain
 ///
 /// All logits; −∞ masks a class, which then adds nothing unless it is aimed at. Targets are labels, distributions or
-/// counts, which are not checked for sign or sum.
+/// counts, which are not checked for sign or sum. Where a class's probability itself is subnormal, a Σt above 1
+/// multiplies its rounding error in the gradient.
 ///
 /// # Shapes
 ///
