@@ -47,6 +47,8 @@
 //! [`log_sum_exp`], [`sigmoid`] and [`log_sigmoid`] come with their vector–Jacobian products. Loss functions of your own
 //! implement [`ElementwiseLoss`]; [`math`], [`align_targets`] and [`gradcheck()`] are for them.
 //!
+//! What Lasagne, PyTorch, Keras, optax and scikit-learn call them stands at [`migrating`].
+//!
 //! # Shapes
 //!
 //! Predictions come first, then targets, then parameters, then output buffers. Inputs are anything that converts into
@@ -71,8 +73,8 @@
 //!
 //! - **Reproducible**: the same bits for any number of threads, with and without the feature `rayon`, and on every
 //!   instruction set that is dispatched to; no value depends on an element's place.
-//! - **Accurate**: sums are compensated, and [`math`] says the error bounds of its functions. Those of the losses are
-//!   not measured as a whole yet.
+//! - **Accurate**: within 4 ULP of the exact value (element-wise) or 8 (item-wise), the confident ends included, and
+//!   aggregates within 1; `cargo run --release --example accuracy` measures it.
 //! - **Frugal**: the `_into`, `_in_place` and `objective` methods allocate nothing that grows with the input.
 //! - **Safe**: `#![forbid(unsafe_code)]`; no panic is reachable.
 //!
@@ -91,6 +93,9 @@ mod float;
 mod gradcheck;
 mod itemwise;
 pub mod math;
+#[cfg(any(doc, doctest))]
+#[doc = include_str!("../docs/migrating.md")]
+pub mod migrating {}
 #[cfg(doctest)]
 mod refusals;
 

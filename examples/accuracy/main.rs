@@ -78,6 +78,7 @@ fn main() -> Result<(), Failure> {
     }
     table.progress.finish_and_clear();
     table.print();
+    table.print_summary();
     println!(
         "\n{} inputs, --seed {}, {:.0} s",
         table
@@ -224,6 +225,33 @@ impl Table {
         );
         if !findings.is_empty() {
             println!("\nAbove the budget:\n{findings}");
+        }
+    }
+
+    /// The worst of all regions, one function a line.
+    fn print_summary(&self) {
+        println!("\n| function | loss or value, f32 | f64 | gradient, f32 | f64 | budget |");
+        println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+        let mut names: Vec<_> = self.lines.iter().map(|line| line.name).collect();
+        names.dedup();
+        names.sort_by_key(|name| self.lines.iter().position(|line| line.name == *name));
+        names.dedup();
+        for name in names {
+            let of_function = || self.lines.iter().filter(move |line| line.name == name);
+            let worst = |number: &str, what: usize| {
+                let errors = of_function()
+                    .filter(|line| line.number == number)
+                    .map(|line| line.measured.worst[what].error);
+                errors.reduce(f64::max).map_or("–".to_owned(), rounded)
+            };
+            let budget = of_function().map(|line| line.budget).fold(0.0, f64::max);
+            println!(
+                "| `{name}` | {} | {} | {} | {} | {budget} |",
+                worst("f32", 0),
+                worst("f64", 0),
+                worst("f32", 1),
+                worst("f64", 1),
+            );
         }
     }
 

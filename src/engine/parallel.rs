@@ -8,7 +8,7 @@ pub(crate) const CHUNK: usize = 4096;
 /// Below this many nanoseconds of work on one core, a second thread costs more than it brings: waking it takes 10 to
 /// 20 µs.
 #[cfg(feature = "rayon")]
-const WORTH_A_THREAD: f64 = 60_000.0;
+const WORTH_A_THREAD: f64 = 30_000.0;
 
 /// Something to do that divides itself in a way that depends on nothing but its size.
 pub(crate) trait Divisible: Sized + Send {

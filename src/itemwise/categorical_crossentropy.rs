@@ -6,7 +6,7 @@ use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     AnyRowKernel, Batch, BatchTargets, Coefficients, Dense, Group, GroupTargets, ItemKernel, ROWS,
-    Room, Row, RowKernel, RowTarget,
+    Room, Row, RowKernel, RowTarget, transpose,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -177,26 +177,38 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         };
         // The panel serves as a plain buffer.
         let values = &mut group.panel.as_flattened_mut()[..group.scores.len()];
+        let (first, coefficients) = (group.coefficients[0], group.coefficients);
+        let same = coefficients
+            .iter()
+            .fold(true, |same, &factor| same & (factor == first));
         let mut gradient = group.gradient;
-        let one = F::one();
-        terms(group.scores, targets, one, values, gradient.as_deref_mut());
-        if let (Some(gradient), 1..) = (gradient, classes) {
-            let rows = gradient.chunks_exact_mut(classes);
-            for (row, &coefficient) in rows.zip(group.coefficients) {
+        let factor = if same { first } else { F::one() };
+        terms(
+            group.scores,
+            targets,
+            factor,
+            values,
+            gradient.as_deref_mut(),
+        );
+        if let (Some(gradient), false) = (gradient, same) {
+            for (row, &coefficient) in gradient.chunks_exact_mut(classes).zip(coefficients) {
                 for g in row {
                     *g *= coefficient;
                 }
             }
         }
-        for (r, loss) in group.losses.iter_mut().enumerate() {
-            let row = values
-                .get(r * classes..(r + 1) * classes)
-                .unwrap_or_default();
-            let (mut hi, mut lo) = (0.0, 0.0);
-            for &value in row {
-                F::add_to(&mut hi, &mut lo, value);
+        // The sums of all rows side by side.
+        let of_classes = &mut group.target_panel[..classes];
+        transpose(values, of_classes);
+        let (mut sums, mut rests) = ([0.0; ROWS], [0.0; ROWS]);
+        for values in of_classes.iter() {
+            for i in 0..ROWS {
+                F::add_to(&mut sums[i], &mut rests[i], values[i]);
             }
-            *loss = F::narrow(if hi.is_finite() { hi + lo } else { hi });
+        }
+        for i in 0..ROWS {
+            let sum = sums[i] + rests[i];
+            group.losses[i] = F::narrow(if sums[i].is_finite() { sum } else { sums[i] });
         }
     }
 

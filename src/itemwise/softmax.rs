@@ -57,16 +57,13 @@ impl<F: Float> Summary<F> {
     /// −softmax(x) of the others: ∂(−ln softmax(x)ⱼ)/∂xⱼ.
     #[inline(always)]
     pub(crate) fn derivative_at_label(&self, term: F, is_maximal: bool) -> F {
-        (F::zero() - self.others_of(term, is_maximal)) / self.sum
+        (F::zero() - self.others_of(term, is_maximal)) * self.inverse
     }
 
     /// ∂/∂xⱼ of −Σ t ln softmax(x), for the total T of the targets: T·softmax(x)ⱼ − tⱼ.
     #[inline(always)]
     pub(crate) fn derivative(&self, term: F, target: F, total: F, is_maximal: bool) -> F {
-        let absent = (total * term) * self.inverse;
-        let present =
-            ((total - target) * term - target * self.others_of(term, is_maximal)) / self.sum;
-        if target == F::zero() { absent } else { present }
+        ((total - target) * term - target * self.others_of(term, is_maximal)) * self.inverse
     }
 }
 
