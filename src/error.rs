@@ -91,8 +91,8 @@ impl fmt::Display for LossError {
                 targets,
             } => write!(
                 f,
-                "targets of shape {targets:?} do not fit predictions of shape {predictions:?}; \
-                 nothing broadcasts silently, see `ArrayBase::broadcast`"
+                "targets of shape {targets:?} do not fit predictions of shape {predictions:?}: there is to be one \
+                 target for each, or one label for each row; nothing broadcasts silently"
             ),
             Self::OutputShapeMismatch { expected, output } => write!(
                 f,

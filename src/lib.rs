@@ -42,8 +42,8 @@
 //! | [`multiclass_hinge_loss`], [`_gradient`](multiclass_hinge_loss_gradient) | [`MulticlassHingeLoss`] | max(0, maxⱼ≠ₜ pⱼ − pₜ + δ) | a margin instead of probabilities |
 //! | [`categorical_accuracy`] | – | 1 where pₜ is among the k largest | to report |
 //!
-//! [`aggregate`] and [`aggregate_gradient`] make one number of them, by an [`Aggregate`]; [`class_weights`] and
-//! [`balanced_class_weights`] make weights of items from weights of classes. [`softmax`], [`log_softmax`],
+//! [`aggregate`] and [`aggregate_gradient`] make one number of them, by an [`Aggregate`]; [`class_weights`],
+//! [`class_weights_ignoring`] and [`balanced_class_weights`] make weights of items from weights of classes. [`softmax`], [`log_softmax`],
 //! [`log_sum_exp`], [`sigmoid`] and [`log_sigmoid`] come with their vector–Jacobian products. Loss functions of your own
 //! implement [`ElementwiseLoss`]; [`math`], [`align_targets`] and [`gradcheck()`] are for them.
 //!

@@ -356,7 +356,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
     message = "targets of rank `{Self}` do not go with predictions of rank `{D}`",
     label = "the targets' rank does not fit",
     note = "targets have the shape of the predictions; only n targets with predictions (n, 1), or one 0-d target \
-            (`aview0(&t)`), go without; broadcast others yourself with `t.broadcast(p.raw_dim())`"
+            (`aview0(&t)`), go without; make others fit yourself, with `t.broadcast(p.raw_dim())` or `t.column(0)`, say"
 )]
 pub trait TargetShape<D>: Dimension {}
 

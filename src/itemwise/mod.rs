@@ -327,7 +327,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
     label = "the targets' type and rank do not fit",
     note = "pass integer labels with one dimension less than the predictions, or an array in the shape of the \
             predictions: a distribution in their own float type, or one-hot in it, in `bool` or in an integer type",
-    note = "labels stored as floats are no labels: convert them with `t.mapv(|t| t as usize)`"
+    note = "labels stored as floats are no labels: convert them with `t.mapv(|t| t as i64)`, where none is NaN"
 )]
 pub trait ClassTargetShape<D, E> {
     /// Fails to compile for static ranks that do not fit.
