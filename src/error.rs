@@ -92,7 +92,7 @@ impl fmt::Display for LossError {
             } => write!(
                 f,
                 "targets of shape {targets:?} do not fit predictions of shape {predictions:?}: there is to be one \
-                 target for each, or one label for each row; nothing broadcasts silently"
+                 target for each, or one label for each row; nothing broadcasts silently, see `ArrayBase::broadcast`"
             ),
             Self::OutputShapeMismatch { expected, output } => write!(
                 f,
