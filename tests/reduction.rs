@@ -471,3 +471,30 @@ fn strange_weights() {
     weights_that_are_not_numbers::<f32>();
     weights_that_are_not_numbers::<f64>();
 }
+
+/// The same numbers by ndarray-stats, which shares no code with this crate.
+#[test]
+fn ndarray_stats_agrees() -> Result<(), Box<dyn std::error::Error>> {
+    use ndarray::Array1;
+    use ndarray_stats::{DeviationExt, EntropyExt, SummaryStatisticsExt};
+
+    let p = Array1::from_shape_fn(1009, |i| 0.01 + 0.97 * ((i * 617 % 1009) as f64 / 1009.0));
+    let t = Array1::from_shape_fn(1009, |i| (i * 271 % 1009) as f64 / 1009.0);
+    let close =
+        |ours: f64, theirs: f64| assert!((ours / theirs - 1.0).abs() < 1e-13, "{ours} {theirs}");
+    close(
+        SquaredError.objective(&p, &t, Aggregate::Mean)?,
+        p.mean_sq_err(&t)?,
+    );
+    close(
+        aggregate(&p, Aggregate::normalized_sum(&t))?,
+        p.weighted_mean(&t)?,
+    );
+    let (p, t) = (&p / p.sum(), &t / t.sum());
+    let rows = |x: &Array1<f64>| x.clone().insert_axis(ndarray::Axis(0));
+    close(
+        CategoricalCrossentropy.objective(&rows(&p), &rows(&t), Aggregate::Sum)?,
+        t.cross_entropy(&p)?,
+    );
+    Ok(())
+}
