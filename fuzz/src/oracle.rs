@@ -139,10 +139,15 @@ impl<F: Number> Element<F> {
     pub(crate) fn of(self, p: F, t: F) -> [Near; 2] {
         let (p, t) = (p.wide() + 0.0, t.wide());
         // Targets far beyond any domain: the order of operations decides what overflows, and which infinities meet.
-        let is_wild = t.abs() > F::MAX.sqrt() && !t.is_nan();
+        let heavy = match self {
+            Self::Logits { weight, .. } => weight.wide() > F::MAX.sqrt(),
+            _ => false,
+        };
+        let is_wild = heavy && !p.is_nan() && !t.is_nan() || t.abs() > F::MAX.sqrt();
         match self {
             Self::Squared => squared::<F>(p, t),
             Self::Huber { delta } => huber::<F>(p, t, delta.wide()),
+            Self::Own if is_wild => [Near::anything(), Near::relative::<F>(p * t)],
             Self::Own => [
                 Near::new::<F>(p - 2.0 * t, p.abs() + 2.0 * t.abs(), 1.0),
                 Near::relative::<F>(p * t),
@@ -449,12 +454,15 @@ fn softmax_crossentropy<F: Number>(
         _ => F::of(t * (1.0 - smoothing) + smoothing / classes).wide(),
     };
     let (mut value, mut size, mut total, mut total_size) = (0.0, 0.0, 0.0, 0.0);
-    let mut is_unclear = false;
+    let (mut is_unclear, mut may_overflow) = (false, false);
     for (&x, &t) in x.iter().zip(t) {
         let target = smooth(t);
         let target_size = t.abs() * (1.0 - smoothing) + smoothing / classes;
         let distance = softmax.maximum - x;
         value += weighted(target, distance);
+        // A finite part that may overflow, beside an infinite one.
+        let part = weighted(target_size, distance);
+        may_overflow |= x.is_finite() && (part.is_nan() || part > F::MAX / 16.0);
         size += weighted(
             target_size,
             if distance.is_finite() { distance } else { 0.0 },
@@ -480,7 +488,7 @@ fn softmax_crossentropy<F: Number>(
             total_size,
         )
     });
-    let value = if is_unclear {
+    let value = if is_unclear || may_overflow {
         Near::anything()
     } else {
         Near::new::<F>(value, size, total_size)
