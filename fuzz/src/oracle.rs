@@ -70,7 +70,8 @@ impl Near {
         }
         if got.is_infinite() {
             let limit = F::MAX * (1.0 - 1e-5) - self.slack;
-            return got.signum() == self.value.signum() && self.value.abs() >= limit;
+            let same_sign = got.signum() == self.value.signum();
+            return (same_sign || self.slack > F::MAX) && self.value.abs() >= limit;
         }
         (got - self.value).abs() <= self.slack
     }
@@ -276,7 +277,12 @@ fn hinge<F: Number>(p: f64, t: f64, delta: f64, scores: Scores, labels: BinaryLa
     if margin.is_nan() {
         return [Near::exactly(f64::NAN); 2];
     }
-    let slope = if sign == 0.0 { 0.0 } else { -sign * steepness };
+    let slope = match (sign == 0.0, scores) {
+        (true, _) => 0.0,
+        (_, Scores::LogOdds) => -sign,
+        // Not times a quotient, which may overflow alone.
+        (_, Scores::Probabilities) => -sign / (p * (1.0 - p)),
+    };
     let magnitude = delta + weighted(2.0 * t.abs() + 1.0, size);
     let value = Near::new::<F>(margin.max(0.0), magnitude, 1.0 + t.abs());
     let at_kink = margin.is_finite() && !(margin.abs() > F::TOLERANCE * magnitude + F::TINY * 4.0);
