@@ -730,6 +730,8 @@ pub fn sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     cotangent: impl Into<ArrayView<'g, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
+    let (logits, cotangent) = (logits.into(), cotangent.into());
+    check_cotangent(logits.shape(), cotangent.shape())?;
     Sigmoid::Plain.gradient(logits, cotangent)
 }
 
@@ -743,6 +745,8 @@ pub fn sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
     cotangent: impl Into<ArrayView<'g, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
+    let (logits, cotangent) = (logits.into(), cotangent.into());
+    check_cotangent(logits.shape(), cotangent.shape())?;
     Sigmoid::Plain.gradient_into(logits, cotangent, out)
 }
 
@@ -765,6 +769,8 @@ pub fn log_sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     cotangent: impl Into<ArrayView<'g, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
+    let (logits, cotangent) = (logits.into(), cotangent.into());
+    check_cotangent(logits.shape(), cotangent.shape())?;
     Sigmoid::Log.gradient(logits, cotangent)
 }
 
@@ -778,6 +784,8 @@ pub fn log_sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
     cotangent: impl Into<ArrayView<'g, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
+    let (logits, cotangent) = (logits.into(), cotangent.into());
+    check_cotangent(logits.shape(), cotangent.shape())?;
     Sigmoid::Log.gradient_into(logits, cotangent, out)
 }
 

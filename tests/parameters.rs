@@ -193,3 +193,35 @@ fn defaults_are_those_of_the_reference() {
     let categorical = CategoricalCrossentropyWithLogits::<f64>::default();
     assert_eq!(Ok(categorical), categorical.label_smoothing(0.0));
 }
+
+#[test]
+fn a_cotangent_has_the_shape_of_the_logits() {
+    let x = ndarray::ArrayD::<f64>::zeros(vec![2, 1]);
+    for shape in [vec![], vec![2]] {
+        let g = ndarray::ArrayD::<f64>::zeros(shape.clone());
+        let mut out = x.clone();
+        let mismatch = LossError::ShapeMismatch {
+            predictions: vec![2, 1],
+            targets: shape,
+        };
+        assert_eq!(sigmoid_vjp(&x, &g), Err(mismatch.clone()));
+        assert_eq!(sigmoid_vjp_into(&x, &g, &mut out), Err(mismatch.clone()));
+        assert_eq!(log_sigmoid_vjp(&x, &g), Err(mismatch.clone()));
+        assert_eq!(log_sigmoid_vjp_into(&x, &g, &mut out), Err(mismatch));
+    }
+}
+
+#[test]
+fn weights_of_nothing() -> Result<(), LossError> {
+    let none = balanced_class_weights::<f64, _, _>(&[0_u8; 0], 2)?;
+    assert_eq!(none.to_vec(), [f64::INFINITY; 2]);
+
+    let rows = ndarray::Array2::<f64>::zeros((2, 0));
+    let objective = |weights: [f64; 2]| {
+        let by = Aggregate::weighted_sum(&weights);
+        CategoricalCrossentropy.objective(&rows, &rows, by)
+    };
+    assert_eq!(objective([1.0, 2.0])?, 0.0);
+    assert!(objective([1.0, f64::INFINITY])?.is_nan());
+    Ok(())
+}

@@ -12,6 +12,7 @@ use super::rows::{
     AnyRowKernel, BLOCK, Batch, BatchTargets, Coefficients, Dense, DenseTarget, ItemKernel, Panel,
     ROWS, Room, Row, RowTarget, SHORT, Sink, Source,
 };
+use super::shape::distinct;
 use super::span::unzip;
 use crate::float::{Float, Target};
 
@@ -82,7 +83,13 @@ pub(crate) fn run<F: Float, T: Target<F>, K: ItemKernel<F>>(
         if let Some(mut loss) = operands.loss {
             loss.fill(F::zero());
         }
-        return Pair::ZERO;
+        return match operands.weights {
+            // ∞·0
+            Weights::Floats(weights) if !distinct(&weights, 0).iter().all(|w| w.is_finite()) => {
+                Pair::from(f64::NAN)
+            }
+            _ => Pair::ZERO,
+        };
     }
     let ignores = |label| job.kernel.ignores(label);
     let work = Work {

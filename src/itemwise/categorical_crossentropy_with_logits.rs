@@ -407,7 +407,7 @@ impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropyWithLogits<F> {}
 ///
 /// All logits; −∞ masks a class, which then adds nothing unless it is aimed at. Targets are labels, distributions or
 /// counts, which are not checked for sign or sum. Where a class's probability itself is subnormal, a Σt above 1
-/// multiplies its rounding error in the gradient.
+/// multiplies its rounding error in the gradient; a Σ|t| above 10¹⁸ (`f32`) or 10¹⁵⁰ (`f64`) may make it overflow.
 ///
 /// # Shapes
 ///

@@ -152,7 +152,12 @@ where
         }
     }
     for (weight, &count) in weights.iter_mut().zip(&counts) {
-        *weight = F::narrow(labels.len() as f64 / (classes as f64 * count));
+        let balanced = labels.len() as f64 / (classes as f64 * count);
+        *weight = F::narrow(if count == 0.0 {
+            f64::INFINITY
+        } else {
+            balanced
+        });
     }
     Ok(weights)
 }
