@@ -8,7 +8,8 @@ use ndarray_loss::{
     sigmoid_vjp_into, softmax, softmax_into, softmax_vjp, softmax_vjp_into,
 };
 
-use crate::check::{Checked, Due, buffer, check_untouched, ensure, near, output_due, same};
+use crate::call::{buffer, check_untouched, output_due};
+use crate::check::{Checked, Due, ensure, near, same};
 use crate::number::Number;
 use crate::oracle::{Near, Softmax};
 use crate::source::{Layout, Palette, Placed, Source};
@@ -126,20 +127,13 @@ impl<F: Number> Case<F> {
             Some((_, items)) if self.function == LogSumExpVjp => items,
             _ => shape,
         };
-        if self.function.is_vjp() && expected != self.cotangent.shape() && !self.is_aligned() {
+        if self.function.is_vjp() && expected != self.cotangent.shape() {
             due.certain(LossError::ShapeMismatch {
                 predictions: expected.to_vec(),
                 targets: self.cotangent.shape().to_vec(),
             });
         }
         due
-    }
-
-    /// Known: the element-wise products align cotangents as losses align targets, where ranks are dynamic.
-    fn is_aligned(&self) -> bool {
-        let (x, g) = (self.x.shape(), self.cotangent.shape());
-        let column = matches!((g, x), (&[n], &[rows, 1]) if n == rows);
-        !self.function.has_rows() && (g.is_empty() || column)
     }
 
     fn call(&self) -> Result<ArrayD<F>, LossError> {
@@ -208,9 +202,6 @@ impl<F: Number> Case<F> {
             }
         }
         let Some(result) = result else { return Ok(()) };
-        if self.function.is_vjp() && self.is_aligned() && self.cotangent.shape() != self.x.shape() {
-            return Ok(());
-        }
         ensure!(
             result.shape() == self.result_shape(),
             "shape {:?}",

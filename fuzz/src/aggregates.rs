@@ -3,7 +3,8 @@
 use ndarray::Ix2;
 use ndarray_loss::{aggregate, aggregate_gradient};
 
-use crate::check::{By, Checked, ensure, near, same, same_number};
+use crate::by::By;
+use crate::check::{Checked, ensure, near, same, same_number};
 use crate::number::Number;
 use crate::oracle::Near;
 use crate::source::{Placed, Source};

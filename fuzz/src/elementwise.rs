@@ -10,9 +10,9 @@ use ndarray_loss::{
     squared_error_gradient,
 };
 
-use crate::check::{
-    Both, Buffers, By, Call, Checked, Due, PlacedTargets, check_parameters, ensure, near, same,
-};
+use crate::by::By;
+use crate::call::{Both, Buffers, Call, PlacedTargets};
+use crate::check::{Checked, Due, check_parameters, ensure, near, same};
 use crate::erased::{AnyLoss, Elementwise, TargetsView, for_targets};
 use crate::number::Number;
 use crate::oracle::Element;

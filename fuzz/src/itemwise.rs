@@ -9,9 +9,9 @@ use ndarray_loss::{
     gradcheck, multiclass_hinge_loss, multiclass_hinge_loss_gradient,
 };
 
-use crate::check::{
-    Both, Buffers, By, Call, Checked, Due, PlacedTargets, check_parameters, ensure, near, same,
-};
+use crate::by::By;
+use crate::call::{Both, Buffers, Call, PlacedTargets};
+use crate::check::{Checked, Due, check_parameters, ensure, near, same};
 use crate::erased::{AnyLoss, Itemwise, TargetsView, for_targets};
 use crate::number::Number;
 use crate::oracle::{Aim, Item};

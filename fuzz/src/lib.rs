@@ -6,6 +6,8 @@
 
 mod activations;
 mod aggregates;
+mod by;
+mod call;
 mod check;
 mod elementwise;
 #[path = "../../tests/catalogue/erased.rs"]
