@@ -1,8 +1,9 @@
 //! The activations that the losses from logits rest on, and their vector–Jacobian products.
 
+mod sigmoid;
+
 use ndarray::{Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Dimension};
 
-use crate::elementwise::ElementwiseLoss;
 use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::{Lanes, Pair};
@@ -10,12 +11,16 @@ use crate::engine::rows::{
     AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
     transpose, transpose_back,
 };
-use crate::engine::shape::{allocate, check_output, is_column_major};
+use crate::engine::shape::{allocate, check_output};
 use crate::error::{shape_mismatch, too_few_classes};
+use crate::itemwise::items_dim;
 use crate::itemwise::softmax::{self, Summary};
-use crate::itemwise::{items_dim, wide_rows};
-use crate::math::{exp_nonpositive, ln_1p};
 use crate::{Float, LossError};
+
+pub use sigmoid::{
+    log_sigmoid, log_sigmoid_into, log_sigmoid_vjp, log_sigmoid_vjp_into, sigmoid, sigmoid_into,
+    sigmoid_vjp, sigmoid_vjp_into,
+};
 
 /// A function of a row of logits: its "gradient" is the result, its "targets" the cotangent.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +135,7 @@ impl<F: Float> RowKernel<F> for Activation {
             }
             transpose_back(panel, out);
         }
-        wide_rows(self, &mut group, &summary.wide);
+        softmax::wide_rows(self, &mut group, &summary.wide);
     }
 
     #[inline(always)]
@@ -592,217 +597,4 @@ pub fn log_sum_exp_vjp_into<'x, 'g, F: Float, D: Dimension>(
     let (logits, out) = (logits.into_dyn(), Some(out.view_mut().into_dyn()));
     along_classes(Activation::Softmax, logits, None, weights, None, out);
     Ok(())
-}
-
-/// The element-wise activations, as the engine takes them: the "target" is the cotangent.
-#[derive(Debug, Clone, Copy)]
-enum Sigmoid {
-    Plain,
-    Log,
-}
-
-impl<F: Float> ElementwiseLoss<F> for Sigmoid {
-    #[inline(always)]
-    fn value(self, logit: F, _cotangent: F) -> F {
-        let (zero, one) = (F::zero(), F::one());
-        let e = exp_nonpositive(-logit.abs());
-        let is_positive = logit > zero;
-        match self {
-            Self::Plain => (if is_positive { one } else { e }) / (one + e),
-            Self::Log => (if is_positive { zero } else { logit }) - ln_1p(e),
-        }
-    }
-
-    #[inline(always)]
-    fn derivative(self, logit: F, cotangent: F) -> F {
-        let (zero, one) = (F::zero(), F::one());
-        let e = exp_nonpositive(-logit.abs());
-        let slope = match self {
-            // (1 + e)², rounded nearly once
-            Self::Plain => e / (one + one + e).mul_add(e, one),
-            Self::Log => (if logit > zero { e } else { one }) / (one + e),
-        };
-        slope * cotangent
-    }
-
-    #[inline(always)]
-    fn cost(self) -> f32 {
-        1.0
-    }
-}
-
-/// The logistic sigmoid of every element.
-///
-/// ```text
-/// σ(x) = 1 / (1 + e^−x)
-/// ```
-///
-/// Right to a few ULP everywhere, the tiny results of very negative x included; σ(−∞) = 0, σ(∞) = 1, NaN stays NaN.
-///
-/// # Errors
-///
-/// [`TooLarge`](LossError::TooLarge).
-///
-/// # Examples
-///
-/// ```
-/// use ndarray::array;
-/// use ndarray_loss::sigmoid;
-///
-/// assert_eq!(sigmoid(&array![0.0, f64::INFINITY, f64::NEG_INFINITY])?, array![0.5, 1.0, 0.0]);
-/// # Ok::<(), ndarray_loss::LossError>(())
-/// ```
-pub fn sigmoid<'x, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-) -> Result<Array<F, D>, LossError> {
-    elementwise(Sigmoid::Plain, logits.into())
-}
-
-/// As [`sigmoid`], into the caller's buffer.
-///
-/// # Errors
-///
-/// [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
-pub fn sigmoid_into<'x, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-    out: &mut ArrayRef<F, D>,
-) -> Result<(), LossError> {
-    elementwise_into(Sigmoid::Plain, logits.into(), out)
-}
-
-/// The logarithm of the [`sigmoid`] of every element.
-///
-/// ```text
-/// ln σ(x) = −ln(1 + e^−x)
-/// ```
-///
-/// Right to a few ULP everywhere, also where σ(x) rounds to 1; −∞ at −∞, 0 at ∞, NaN stays NaN.
-///
-/// # Errors
-///
-/// [`TooLarge`](LossError::TooLarge).
-///
-/// # Examples
-///
-/// ```
-/// use ndarray::array;
-/// use ndarray_loss::log_sigmoid;
-///
-/// let logs = log_sigmoid(&array![0.0_f64, -1000.0, 100.0])?;
-/// assert_eq!((logs[0], logs[1]), (-2.0_f64.ln(), -1000.0));
-/// assert!((logs[2] / -(-100.0_f64).exp() - 1.0).abs() < 1e-15); // where σ(x) is 1
-/// # Ok::<(), ndarray_loss::LossError>(())
-/// ```
-pub fn log_sigmoid<'x, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-) -> Result<Array<F, D>, LossError> {
-    elementwise(Sigmoid::Log, logits.into())
-}
-
-/// As [`log_sigmoid`], into the caller's buffer.
-///
-/// # Errors
-///
-/// [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
-pub fn log_sigmoid_into<'x, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-    out: &mut ArrayRef<F, D>,
-) -> Result<(), LossError> {
-    elementwise_into(Sigmoid::Log, logits.into(), out)
-}
-
-/// The vector–Jacobian product of [`sigmoid`]: `g·σ(x)·σ(−x)`, from the logits.
-///
-/// # Errors
-///
-/// [`ShapeMismatch`](LossError::ShapeMismatch); [`TooLarge`](LossError::TooLarge).
-///
-/// # Examples
-///
-/// ```
-/// use ndarray::array;
-/// use ndarray_loss::sigmoid_vjp;
-///
-/// assert_eq!(sigmoid_vjp(&array![0.0], &array![2.0])?, array![0.5]);
-/// # Ok::<(), ndarray_loss::LossError>(())
-/// ```
-pub fn sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-    cotangent: impl Into<ArrayView<'g, F, D>>,
-) -> Result<Array<F, D>, LossError> {
-    let (logits, cotangent) = (logits.into(), cotangent.into());
-    check_cotangent(logits.shape(), cotangent.shape())?;
-    Sigmoid::Plain.gradient(logits, cotangent)
-}
-
-/// As [`sigmoid_vjp`], into the caller's buffer.
-///
-/// # Errors
-///
-/// As [`sigmoid_vjp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
-pub fn sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-    cotangent: impl Into<ArrayView<'g, F, D>>,
-    out: &mut ArrayRef<F, D>,
-) -> Result<(), LossError> {
-    let (logits, cotangent) = (logits.into(), cotangent.into());
-    check_cotangent(logits.shape(), cotangent.shape())?;
-    Sigmoid::Plain.gradient_into(logits, cotangent, out)
-}
-
-/// The vector–Jacobian product of [`log_sigmoid`]: `g·σ(−x)`, from the logits.
-///
-/// # Errors
-///
-/// As [`sigmoid_vjp`].
-///
-/// # Examples
-///
-/// ```
-/// use ndarray::array;
-/// use ndarray_loss::log_sigmoid_vjp;
-///
-/// assert_eq!(log_sigmoid_vjp(&array![0.0], &array![2.0])?, array![1.0]);
-/// # Ok::<(), ndarray_loss::LossError>(())
-/// ```
-pub fn log_sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-    cotangent: impl Into<ArrayView<'g, F, D>>,
-) -> Result<Array<F, D>, LossError> {
-    let (logits, cotangent) = (logits.into(), cotangent.into());
-    check_cotangent(logits.shape(), cotangent.shape())?;
-    Sigmoid::Log.gradient(logits, cotangent)
-}
-
-/// As [`log_sigmoid_vjp`], into the caller's buffer.
-///
-/// # Errors
-///
-/// As [`log_sigmoid_vjp`], and [`OutputShapeMismatch`](LossError::OutputShapeMismatch).
-pub fn log_sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
-    logits: impl Into<ArrayView<'x, F, D>>,
-    cotangent: impl Into<ArrayView<'g, F, D>>,
-    out: &mut ArrayRef<F, D>,
-) -> Result<(), LossError> {
-    let (logits, cotangent) = (logits.into(), cotangent.into());
-    check_cotangent(logits.shape(), cotangent.shape())?;
-    Sigmoid::Log.gradient_into(logits, cotangent, out)
-}
-
-// The values need no second argument: the logits serve as one, and are not read for it.
-fn elementwise<F: Float, D: Dimension>(
-    activation: Sigmoid,
-    logits: ArrayView<'_, F, D>,
-) -> Result<Array<F, D>, LossError> {
-    let mut out = allocate(logits.raw_dim(), is_column_major(&logits))?;
-    elementwise_into(activation, logits, &mut out)?;
-    Ok(out)
-}
-
-fn elementwise_into<F: Float, D: Dimension>(
-    activation: Sigmoid,
-    logits: ArrayView<'_, F, D>,
-    out: &mut ArrayRef<F, D>,
-) -> Result<(), LossError> {
-    activation.loss_into(logits.view(), logits.view(), out)
 }
