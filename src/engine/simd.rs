@@ -62,6 +62,10 @@ mod x86 {
     /// Where AVX2 is there: then the caller is compiled for it as well.
     #[inline(always)]
     pub(super) fn avx() -> Option<(Avx, Avx2)> {
+        #[cfg(test)]
+        if let Some(super::Arch::Scalar) = super::tests::FORCED.get() {
+            return None;
+        }
         Avx::try_new().zip(Avx2::try_new())
     }
 

@@ -24,7 +24,7 @@ pub(super) trait SpanKernel<F>: Sync {
     fn run(&self, span: Span<'_, F, F>, lanes: &mut Lanes);
 }
 
-/// What is the same for all elements.
+/// What is the same for all elements, or items.
 #[derive(Clone, Copy)]
 pub(crate) struct Job<F, K> {
     pub(crate) kernel: K,

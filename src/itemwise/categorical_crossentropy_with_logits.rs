@@ -2,7 +2,7 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ClassTargetShape, ItemwiseLoss, softmax, wide_rows};
+use super::{ClassTargetShape, ItemwiseLoss, softmax};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
@@ -114,7 +114,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
             GroupTargets::Labels(labels) if !smooth => group_of_labels(&mut group, labels),
             _ => self.group_of_rows(&mut group),
         };
-        wide_rows(self, &mut group, &wide);
+        softmax::wide_rows(self, &mut group, &wide);
     }
 
     #[inline(always)]

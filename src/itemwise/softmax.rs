@@ -10,7 +10,10 @@
 
 use crate::Float;
 use crate::engine::reduce::Lanes;
-use crate::engine::rows::{Part, ROWS, Room, Row, largest, position, update};
+use crate::engine::rows::{
+    DenseTarget, Group, GroupTargets, Part, ROWS, Room, Row, RowKernel, RowTarget, largest,
+    position, update,
+};
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
 /// What is known of a row once all its terms are.
@@ -257,4 +260,45 @@ pub(crate) fn row<F: Float>(
         maximal_term,
         scale,
     })
+}
+
+/// Does the wide rows of a group alone, by the kernel's way for long rows.
+#[inline(always)]
+pub(crate) fn wide_rows<F: Float, K: RowKernel<F>>(
+    kernel: K,
+    group: &mut Group<'_, F>,
+    wide: &[bool; ROWS],
+) {
+    // without an early exit, so that it vectorises
+    if wide.iter().fold(false, |any, &wide| any | wide) {
+        for r in (0..ROWS).filter(|&r| wide[r]) {
+            single_row(kernel, group, r);
+        }
+    }
+}
+
+#[cold]
+fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r: usize) {
+    let span = r * group.classes..(r + 1) * group.classes;
+    let Some(scores) = group.scores.get(span.clone()) else {
+        return;
+    };
+    let gradient = group.gradient.as_deref_mut();
+    let row = Row::of_slices(scores, gradient.and_then(|rows| rows.get_mut(span.clone())));
+    let coefficient = group.coefficients[r];
+    let room = &mut Room::new();
+    group.losses[r] = match group.targets {
+        GroupTargets::Labels(labels) => {
+            kernel.row(row, RowTarget::Label(labels[r]), coefficient, room)
+        }
+        GroupTargets::Dense(rows) => {
+            let targets = rows.get(span).unwrap_or_default();
+            kernel.row(
+                row,
+                RowTarget::Dense(DenseTarget::Slice(targets)),
+                coefficient,
+                room,
+            )
+        }
+    };
 }

@@ -1,0 +1,203 @@
+//! The arrays of item-wise work: any number of leading axes, made one where memory allows.
+
+use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Axis, Dimension, Ix1, Ix2, IxDyn, RawData};
+
+use crate::engine::elementwise::Weights;
+use crate::engine::span::unzip;
+use crate::float::{Float, Target};
+
+/// The targets of all items.
+#[derive(Clone)]
+pub(crate) enum Targets<L, D> {
+    /// Nothing to aim at.
+    None,
+    /// One label an item.
+    Labels(L),
+    /// A row an item.
+    Dense(D),
+}
+
+/// The arrays: with a row for each item, or with one value for each.
+pub(crate) struct Operands<'a, F, T, R = IxDyn, I = IxDyn> {
+    /// Absent where they lie in the buffer of the gradient.
+    pub(crate) scores: Option<ArrayView<'a, F, R>>,
+    pub(crate) targets: Targets<ArrayView<'a, T, I>, ArrayView<'a, T, R>>,
+    pub(crate) weights: Weights<'a, F, I>,
+    pub(crate) loss: Option<ArrayViewMut<'a, F, I>>,
+    pub(crate) gradient: Option<ArrayViewMut<'a, F, R>>,
+}
+
+/// The same with all items along one axis.
+pub(super) type Rows<'a, F, T> = Operands<'a, F, T, Ix2, Ix1>;
+
+/// Whether the axes but the last `kept` ones can become one.
+fn merges<S: RawData>(view: &ArrayBase<S, IxDyn>, kept: usize) -> bool {
+    let leading = view.ndim().saturating_sub(kept);
+    let (shape, strides) = (view.shape(), view.strides());
+    // Axes of length 1 may have any stride.
+    let mut axes = (0..leading).filter(|&axis| shape[axis] != 1);
+    let Some(mut outer) = axes.next() else {
+        return true;
+    };
+    axes.all(|axis| {
+        let fits = strides[outer] == strides[axis] * shape[axis] as isize;
+        outer = axis;
+        fits
+    })
+}
+
+/// Makes one axis of all but the last `kept` ones; only for what [`merges`].
+macro_rules! merged {
+    ($view:expr, $kept:expr) => {{
+        let mut view = $view;
+        while view.ndim() < 1 + $kept {
+            view = view.insert_axis(Axis(0));
+        }
+        while view.ndim() > 1 + $kept {
+            view.merge_axes(Axis(0), Axis(1));
+            // What could be merged has length 1 now, or it is the other that has.
+            if view.len_of(Axis(0)) != 1 {
+                view.swap_axes(0, 1);
+            }
+            view = view.index_axis_move(Axis(0), 0);
+        }
+        view
+    }};
+}
+
+impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
+    pub(super) fn items_shape(&self) -> &[usize] {
+        let of_rows = |shape: &'_ [usize]| shape.len().saturating_sub(1);
+        match (&self.scores, &self.gradient, &self.loss) {
+            (Some(view), _, _) => &view.shape()[..of_rows(view.shape())],
+            (None, Some(view), _) => &view.shape()[..of_rows(view.shape())],
+            (None, None, Some(view)) => view.shape(),
+            (None, None, None) => &[],
+        }
+    }
+
+    pub(super) fn mergeable(&self) -> bool {
+        if self.items_shape().contains(&0) {
+            return true;
+        }
+        self.scores.iter().all(|view| merges(view, 1))
+            && match &self.targets {
+                Targets::None => true,
+                Targets::Labels(view) => merges(view, 0),
+                Targets::Dense(view) => merges(view, 1),
+            }
+            && match &self.weights {
+                Weights::None => true,
+                Weights::Floats(view) => merges(view, 0),
+                Weights::Mask(view) => merges(view, 0),
+            }
+            && self.loss.iter().all(|view| merges(view, 0))
+            && self.gradient.iter().all(|view| merges(view, 1))
+    }
+
+    /// `None` if there are no items.
+    pub(super) fn into_rows(self) -> Option<Rows<'a, F, T>> {
+        if self.items_shape().contains(&0) {
+            return None;
+        }
+        Some(Rows {
+            scores: match self.scores {
+                Some(view) => Some(merged!(view, 1).into_dimensionality().ok()?),
+                None => None,
+            },
+            targets: match self.targets {
+                Targets::None => Targets::None,
+                Targets::Labels(view) => {
+                    Targets::Labels(merged!(view, 0).into_dimensionality().ok()?)
+                }
+                Targets::Dense(view) => {
+                    Targets::Dense(merged!(view, 1).into_dimensionality().ok()?)
+                }
+            },
+            weights: match self.weights {
+                Weights::None => Weights::None,
+                Weights::Floats(view) => {
+                    Weights::Floats(merged!(view, 0).into_dimensionality().ok()?)
+                }
+                Weights::Mask(view) => Weights::Mask(merged!(view, 0).into_dimensionality().ok()?),
+            },
+            loss: match self.loss {
+                Some(view) => Some(merged!(view, 0).into_dimensionality().ok()?),
+                None => None,
+            },
+            gradient: match self.gradient {
+                Some(view) => Some(merged!(view, 1).into_dimensionality().ok()?),
+                None => None,
+            },
+        })
+    }
+
+    /// All without the first axis, whose length is 1.
+    pub(super) fn first(self) -> Self {
+        let axis = Axis(0);
+        Self {
+            scores: self.scores.map(|view| view.index_axis_move(axis, 0)),
+            targets: match self.targets {
+                Targets::None => Targets::None,
+                Targets::Labels(view) => Targets::Labels(view.index_axis_move(axis, 0)),
+                Targets::Dense(view) => Targets::Dense(view.index_axis_move(axis, 0)),
+            },
+            weights: match self.weights {
+                Weights::None => Weights::None,
+                Weights::Floats(view) => Weights::Floats(view.index_axis_move(axis, 0)),
+                Weights::Mask(view) => Weights::Mask(view.index_axis_move(axis, 0)),
+            },
+            loss: self.loss.map(|view| view.index_axis_move(axis, 0)),
+            gradient: self.gradient.map(|view| view.index_axis_move(axis, 0)),
+        }
+    }
+}
+
+impl<F: Float, T: Target<F>, R: Dimension, I: Dimension> Operands<'_, F, T, R, I> {
+    pub(super) fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
+        let (left_scores, right_scores) =
+            unzip(self.scores.map(|view| view.split_at(axis, middle)));
+        let (left_targets, right_targets) = match self.targets {
+            Targets::None => (Targets::None, Targets::None),
+            Targets::Labels(view) => {
+                let (left, right) = view.split_at(axis, middle);
+                (Targets::Labels(left), Targets::Labels(right))
+            }
+            Targets::Dense(view) => {
+                let (left, right) = view.split_at(axis, middle);
+                (Targets::Dense(left), Targets::Dense(right))
+            }
+        };
+        let (left_weights, right_weights) = self.weights.split_at(axis, middle);
+        let (left_loss, right_loss) = unzip(self.loss.map(|view| view.split_at(axis, middle)));
+        let (left_gradient, right_gradient) =
+            unzip(self.gradient.map(|view| view.split_at(axis, middle)));
+        (
+            Self {
+                scores: left_scores,
+                targets: left_targets,
+                weights: left_weights,
+                loss: left_loss,
+                gradient: left_gradient,
+            },
+            Self {
+                scores: right_scores,
+                targets: right_targets,
+                weights: right_weights,
+                loss: right_loss,
+                gradient: right_gradient,
+            },
+        )
+    }
+}
+
+impl<F: Float, T: Target<F>> Rows<'_, F, T> {
+    pub(super) fn items(&self) -> usize {
+        match (&self.scores, &self.gradient, &self.loss) {
+            (Some(view), _, _) => view.nrows(),
+            (None, Some(view), _) => view.nrows(),
+            (None, None, Some(view)) => view.len(),
+            (None, None, None) => 0,
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Short rows: in groups, one lane a row.
+
+use super::RowKernel;
+use crate::engine::simd::TILE;
+use crate::float::Float;
+
+/// How many short rows a group has at most.
+pub(crate) const ROWS: usize = 32;
+/// A group of short rows, one class after the other: `panel[class][row]`.
+pub(crate) type Panel<F> = [[F; ROWS]];
+
+/// Short rows, one after the other.
+#[doc(hidden)]
+#[allow(missing_debug_implementations)]
+pub struct Batch<'a, F> {
+    pub(crate) classes: usize,
+    /// Absent where they lie in the buffer of the gradient.
+    pub(crate) scores: Option<&'a [F]>,
+    pub(crate) targets: BatchTargets<'a, F>,
+    pub(crate) coefficients: Coefficients<'a, F>,
+    pub(crate) losses: &'a mut [F],
+    pub(crate) gradient: Option<&'a mut [F]>,
+    /// Room for three panels.
+    pub(in crate::engine) scratch: &'a mut Panel<F>,
+}
+
+/// The targets of a batch.
+#[derive(Clone, Copy)]
+pub(crate) enum BatchTargets<'a, F> {
+    /// One valid label for each row.
+    Labels(&'a [usize]),
+    /// Rows like the scores.
+    Dense(&'a [F]),
+}
+
+/// Factors of the gradients.
+#[derive(Clone, Copy)]
+pub(crate) enum Coefficients<'a, F> {
+    /// One for all rows.
+    Same(F),
+    /// One for each row.
+    Each(&'a [F]),
+}
+
+impl<F: Float> Coefficients<'_, F> {
+    /// Those of at most [`ROWS`] rows from `start` on; unspecified behind the last.
+    #[inline(always)]
+    pub(crate) fn of_rows(self, start: usize) -> [F; ROWS] {
+        match self {
+            Self::Same(factor) => [factor; ROWS],
+            Self::Each(factors) => {
+                let mut of_rows = [F::one(); ROWS];
+                for (to, &factor) in of_rows.iter_mut().zip(&factors[start..]) {
+                    *to = factor;
+                }
+                of_rows
+            }
+        }
+    }
+}
+
+/// At most [`ROWS`] short rows.
+pub(crate) struct Group<'a, F> {
+    pub(crate) classes: usize,
+    pub(crate) scores: &'a [F],
+    pub(crate) targets: GroupTargets<'a, F>,
+    /// Factors of the gradients, one a row.
+    pub(crate) coefficients: &'a [F; ROWS],
+    pub(crate) losses: &'a mut [F; ROWS],
+    pub(crate) gradient: Option<&'a mut [F]>,
+    /// Two panels of as many classes to work in; what they hold is unspecified.
+    pub(crate) panel: &'a mut Panel<F>,
+    pub(crate) target_panel: &'a mut Panel<F>,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) enum GroupTargets<'a, F> {
+    /// One valid label for each of [`ROWS`] rows.
+    Labels(&'a [usize; ROWS]),
+    /// Rows like the scores.
+    Dense(&'a [F]),
+}
+
+impl<F: Float> Batch<'_, F> {
+    /// Hands the rows to the kernel in groups.
+    #[inline(always)]
+    pub(crate) fn each_group<K: RowKernel<F>>(self, kernel: K) {
+        let classes = self.classes;
+        let (panel, rest) = self.scratch.split_at_mut(classes);
+        let (target_panel, copy) = rest.split_at_mut(classes);
+        let copy = copy.as_flattened_mut();
+        let mut gradient = self.gradient;
+        let mut labels = [0; ROWS];
+        let mut spare = [F::zero(); ROWS];
+        let rows = self.losses.len();
+        let mut start = 0;
+        while start < rows {
+            let end = (start + ROWS).min(rows);
+            let span = start * classes..end * classes;
+            let gradient = gradient.as_deref_mut().map(|all| &mut all[span.clone()]);
+            let scores = match (self.scores, &gradient) {
+                (Some(scores), _) => &scores[span.clone()],
+                (None, Some(gradient)) => {
+                    let copy = &mut copy[..gradient.len()];
+                    copy.copy_from_slice(gradient);
+                    copy
+                }
+                (None, None) => &[],
+            };
+            let targets = match self.targets {
+                BatchTargets::Dense(targets) => GroupTargets::Dense(&targets[span]),
+                BatchTargets::Labels(all) => match all[start..].first_chunk() {
+                    Some(labels) => GroupTargets::Labels(labels),
+                    None => {
+                        for (to, &label) in labels.iter_mut().zip(&all[start..]) {
+                            *to = label;
+                        }
+                        GroupTargets::Labels(&labels)
+                    }
+                },
+            };
+            let coefficients = self.coefficients.of_rows(start);
+            let rest = &mut self.losses[start..];
+            let (losses, few) = match rest.first_chunk_mut() {
+                Some(losses) => (losses, None),
+                None => (&mut spare, Some(start)),
+            };
+            kernel.group(Group {
+                classes,
+                scores,
+                targets,
+                coefficients: &coefficients,
+                losses,
+                gradient,
+                panel: &mut *panel,
+                target_panel: &mut *target_panel,
+            });
+            if let Some(start) = few {
+                self.losses[start..].copy_from_slice(&spare[..rows - start]);
+            }
+            start = end;
+        }
+    }
+}
+
+/// What a lane that is kept in memory becomes: the new value where the condition holds, else what it was (−0 as 0).
+///
+/// Without the addition the compiler would store only where the condition holds: a masked store, which takes tens of
+/// cycles on some processors.
+#[inline(always)]
+pub(crate) fn update<F: Float>(condition: bool, new: F, old: F) -> F {
+    (if condition { new } else { old }) + F::zero()
+}
+
+/// Labels in the lanes' own type; exact for short rows.
+#[inline(always)]
+pub(crate) fn as_floats<F: Float>(labels: &[usize; ROWS]) -> [F; ROWS] {
+    let mut floats = [F::zero(); ROWS];
+    for i in 0..ROWS {
+        // by way of 32 bits, for which there are vector instructions
+        floats[i] = F::narrow(f64::from(labels[i] as i32));
+    }
+    floats
+}
+
+/// Where the squares start that cover a row of `classes`, [`TILE`] or more; the last overlaps the one before it.
+#[inline(always)]
+fn squares(classes: usize) -> impl Iterator<Item = usize> {
+    (0..classes.div_ceil(TILE)).map(move |index| (index * TILE).min(classes - TILE))
+}
+
+/// Rows of scores, one class after the other; what the panel holds for rows that are not there is unspecified.
+#[inline(always)]
+pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
+    let classes = panel.len();
+    let mut done = 0;
+    if classes >= TILE {
+        for rows in scores.chunks_exact(TILE * classes) {
+            for class in squares(classes) {
+                let Some(square) = square(rows, classes, class) else {
+                    continue;
+                };
+                let columns = F::transpose(square);
+                for (lanes, column) in panel[class..].iter_mut().zip(&columns) {
+                    if let Some(lanes) = lanes[done..].first_chunk_mut() {
+                        *lanes = *column;
+                    }
+                }
+            }
+            done += TILE;
+        }
+    }
+    for (row, r) in scores[done * classes..]
+        .chunks_exact(classes)
+        .zip(done..ROWS)
+    {
+        for (lanes, &x) in panel.iter_mut().zip(row) {
+            lanes[r] = x;
+        }
+    }
+}
+
+/// The inverse of [`transpose`].
+#[inline(always)]
+pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
+    let classes = panel.len();
+    let mut done = 0;
+    if classes >= TILE {
+        for rows in rows.chunks_exact_mut(TILE * classes) {
+            for class in squares(classes) {
+                let lanes = panel[class..].as_flattened();
+                let Some(square) = square(&lanes[done..], ROWS, 0) else {
+                    continue;
+                };
+                let rows_of_square = F::transpose(square);
+                for (row, of_square) in rows.chunks_exact_mut(classes).zip(&rows_of_square) {
+                    if let Some(to) = row[class..].first_chunk_mut() {
+                        *to = *of_square;
+                    }
+                }
+            }
+            done += TILE;
+        }
+    }
+    for (row, r) in rows[done * classes..]
+        .chunks_exact_mut(classes)
+        .zip(done..ROWS)
+    {
+        for (lanes, to) in panel.iter().zip(row) {
+            *to = lanes[r];
+        }
+    }
+}
+
+/// A square from `column` on of the first rows, `stride` apart.
+#[inline(always)]
+fn square<F>(rows: &[F], stride: usize, column: usize) -> Option<[&[F; TILE]; TILE]> {
+    Some([
+        rows.get(column..)?.first_chunk()?,
+        rows.get(stride + column..)?.first_chunk()?,
+        rows.get(2 * stride + column..)?.first_chunk()?,
+        rows.get(3 * stride + column..)?.first_chunk()?,
+        rows.get(4 * stride + column..)?.first_chunk()?,
+        rows.get(5 * stride + column..)?.first_chunk()?,
+        rows.get(6 * stride + column..)?.first_chunk()?,
+        rows.get(7 * stride + column..)?.first_chunk()?,
+    ])
+}
