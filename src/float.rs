@@ -75,6 +75,8 @@ pub trait Arithmetic: Copy {
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
     /// `weight / divisor`, rounded.
     fn coefficient(weight: Self, divisor: Pair) -> Self;
+    /// Whether all are positive, finite and not subnormal.
+    fn all_positive_normal(values: &[Self]) -> bool;
     /// The columns of a square of rows.
     fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE];
 }
@@ -94,6 +96,18 @@ fn sums_of_four<'b, F: num_traits::Float>(x: &[F], buffer: &'b mut Block<F>) -> 
 }
 
 impl Arithmetic for f32 {
+    #[inline(always)]
+    fn all_positive_normal(values: &[Self]) -> bool {
+        const LEAST: u32 = f32::MIN_POSITIVE.to_bits();
+        const LARGEST: u32 = f32::MAX.to_bits();
+        // Of the bits of any other number, one difference or the other has the first bit set.
+        let either = values.iter().fold(0, |either, x| {
+            let bits = x.to_bits();
+            either | bits.wrapping_sub(LEAST) | LARGEST.wrapping_sub(bits)
+        });
+        either.leading_zeros() > 0
+    }
+
     #[inline(always)]
     fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE] {
         simd::transpose_f32(rows)
@@ -140,6 +154,18 @@ impl Arithmetic for f32 {
 }
 
 impl Arithmetic for f64 {
+    #[inline(always)]
+    fn all_positive_normal(values: &[Self]) -> bool {
+        const LEAST: u64 = f64::MIN_POSITIVE.to_bits();
+        const LARGEST: u64 = f64::MAX.to_bits();
+        // Of the bits of any other number, one difference or the other has the first bit set.
+        let either = values.iter().fold(0, |either, x| {
+            let bits = x.to_bits();
+            either | bits.wrapping_sub(LEAST) | LARGEST.wrapping_sub(bits)
+        });
+        either.leading_zeros() > 0
+    }
+
     #[inline(always)]
     fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE] {
         simd::transpose_f64(rows)

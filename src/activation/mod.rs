@@ -8,8 +8,8 @@ use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
-    transpose, transpose_back,
+    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, Part, ROWS, Room, Row, RowKernel,
+    RowTarget, transpose, transpose_back,
 };
 use crate::engine::shape::{allocate, check_output};
 use crate::error::{shape_mismatch, too_few_classes};
@@ -87,6 +87,18 @@ impl<F: Float> ItemKernel<F> for Activation {
     }
 }
 
+/// Whether there is a NaN among the logits.
+struct Nans {
+    any: bool,
+}
+
+impl<F: Float> softmax::Visit<F> for Nans {
+    #[inline(always)]
+    fn visit(&mut self, _part: Part, _maximum: F, _narrow: bool, logits: &[F]) {
+        self.any |= logits.iter().fold(false, |any, x| any | x.is_nan());
+    }
+}
+
 impl<F: Float> RowKernel<F> for Activation {
     #[inline(always)]
     fn group(self, mut group: Group<'_, F>) {
@@ -147,11 +159,10 @@ impl<F: Float> RowKernel<F> for Activation {
         room: &mut Room<F>,
     ) -> F {
         let zero = F::zero();
-        let mut has_nan = false;
         let mut lowest = F::neg_infinity();
-        let known = softmax::row(&mut row, room, |_, _, logits| {
-            has_nan |= logits.iter().fold(false, |any, x| any | x.is_nan());
-        });
+        let mut nans = Nans { any: false };
+        let known = softmax::row(&mut row, room, &mut nans);
+        let mut has_nan = nans.any;
         let Some(known) = known else {
             row.fill(F::nan());
             for part in row.parts() {

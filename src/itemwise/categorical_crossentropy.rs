@@ -60,10 +60,7 @@ fn terms<F: Float>(
     values: &mut [F],
     derivatives: Option<&mut [F]>,
 ) {
-    let ordinary = predictions.iter().fold(true, |all, &p| {
-        all & (p >= F::min_positive_value()) & (p <= F::max_value())
-    });
-    if ordinary {
+    if F::all_positive_normal(predictions) {
         each_term::<F, true>(predictions, targets, factor, values, derivatives);
     } else {
         each_term::<F, false>(predictions, targets, factor, values, derivatives);
@@ -236,8 +233,13 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
                 let wants_gradient = row.wants_gradient();
                 for part in row.parts() {
                     let targets = targets.part(part, &mut room.targets);
-                    let (scores, gradient) =
-                        row.scores_and_gradient(part, zero, &mut room.scores, &mut room.gradient);
+                    // Behind the end: an ordinary score, aimed at by nothing.
+                    let (scores, gradient) = row.scores_and_gradient(
+                        part,
+                        F::one(),
+                        &mut room.scores,
+                        &mut room.gradient,
+                    );
                     let values = &mut room.values[..part.len];
                     if wants_gradient {
                         terms(scores, targets, coefficient, values, Some(gradient));

@@ -1,5 +1,7 @@
 //! Categorical cross-entropy from logits.
 
+use std::hint::black_box;
+
 use ndarray::{Array, ArrayView, Dimension};
 
 use super::{ClassTargetShape, ItemwiseLoss, softmax};
@@ -78,6 +80,17 @@ impl<F: Float> Smoothed<F> {
         // (1 − ε) + ε is 1
         let smoothed = total.mul_add(self.keep, self.epsilon);
         if total == F::one() { total } else { smoothed }
+    }
+}
+
+/// t·(m − x), 0 where t is 0, for an m so small that m − x cannot overflow.
+#[inline(always)]
+fn near_distance<F: Float>(maximum: F, logit: F, target: F) -> F {
+    let distance = target * (maximum - logit);
+    if target == F::zero() {
+        F::zero()
+    } else {
+        distance
     }
 }
 
@@ -323,7 +336,7 @@ fn row_of_label<F: Float>(
     room: &mut Room<F>,
 ) -> F {
     let logit = row.score(label);
-    let Some(known) = softmax::row(&mut row, room, |_, _, _| {}) else {
+    let Some(known) = softmax::row(&mut row, room, &mut ()) else {
         row.fill(F::nan());
         return F::nan();
     };
@@ -345,6 +358,37 @@ fn row_of_label<F: Float>(
     (summary.maximum - logit) + summary.log
 }
 
+/// Adds up the targets of a long row, and their distances t·(m − x).
+struct DistanceSums<'t, F, T> {
+    targets: &'t T,
+    classes: usize,
+    target_buffer: Block<F>,
+    products: Block<F>,
+    distances: Lanes,
+    totals: Lanes,
+}
+
+impl<F: Float, T: TargetParts<F>> softmax::Visit<F> for DistanceSums<'_, F, T> {
+    #[inline(always)]
+    fn visit(&mut self, part: Part, maximum: F, narrow: bool, logits: &[F]) {
+        let within = part.len.min(self.classes - part.start);
+        let targets = &self.targets.part(part, &mut self.target_buffer)[..within];
+        let products = &mut self.products[..within];
+        let pairs = logits.iter().zip(targets);
+        if narrow {
+            for (product, (&x, &t)) in products.iter_mut().zip(pairs) {
+                *product = near_distance(maximum, x, t);
+            }
+        } else {
+            for (product, (&x, &t)) in products.iter_mut().zip(pairs) {
+                *product = distance(maximum, x, t);
+            }
+        }
+        F::accumulate(&mut self.distances, products);
+        F::accumulate(&mut self.totals, targets);
+    }
+}
+
 /// A long row and its targets; `total` is their sum, where it is known.
 #[inline(always)]
 fn row_of_targets<F: Float>(
@@ -354,29 +398,25 @@ fn row_of_targets<F: Float>(
     coefficient: F,
     room: &mut Room<F>,
 ) -> F {
-    let classes = row.classes();
-    let (mut target_buffer, mut products) = (room.targets, room.values);
-    let (mut distances, mut totals) = (Lanes::ZERO, Lanes::ZERO);
-    let (distances, totals) = (distances.in_memory(), totals.in_memory());
-    let known = softmax::row(&mut row, room, |part, maximum, logits| {
-        let within = part.len.min(classes - part.start);
-        let targets = &targets.part(part, &mut target_buffer)[..within];
-        let products = &mut products[..within];
-        for (product, (&x, &t)) in products.iter_mut().zip(logits.iter().zip(targets)) {
-            *product = distance(maximum, x, t);
-        }
-        F::accumulate(distances, products);
-        F::accumulate(totals, targets);
-    });
+    let mut sums = DistanceSums {
+        targets: &targets,
+        classes: row.classes(),
+        target_buffer: room.targets,
+        products: room.values,
+        distances: Lanes::ZERO,
+        totals: Lanes::ZERO,
+    };
+    let sums = black_box(&mut sums);
+    let known = softmax::row(&mut row, room, sums);
     let Some(known) = known else {
         row.fill(F::nan());
         return F::nan();
     };
     let summary = known.summary;
-    let total = total.unwrap_or_else(|| F::narrow(totals.total().value()));
+    let total = total.unwrap_or_else(|| F::narrow(sums.totals.total().value()));
     if row.wants_gradient() {
         for part in row.parts() {
-            let targets = targets.part(part, &mut target_buffer);
+            let targets = targets.part(part, &mut room.targets);
             let derivatives = row.gradient_mut(part, &mut room.gradient);
             for (g, &t) in derivatives.iter_mut().zip(targets) {
                 *g = summary.derivative(*g, t, total, false) * coefficient;
@@ -388,7 +428,7 @@ fn row_of_targets<F: Float>(
             row.flush(part, &room.gradient);
         }
     }
-    F::narrow(distances.total().value()) + total * summary.log
+    F::narrow(sums.distances.total().value()) + total * summary.log
 }
 
 impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropyWithLogits<F> {}

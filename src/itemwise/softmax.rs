@@ -198,14 +198,28 @@ impl<F: Float> Scale<F> {
     }
 }
 
+/// What else is done with every part of the logits of a row, while it is at hand.
+///
+/// No closure, which would be compiled for the least processor where it is not inlined.
+pub(crate) trait Visit<F> {
+    /// The maximum is that of the row; `narrow` says that no difference to it overflows. All implementations have to be
+    /// `#[inline(always)]`.
+    fn visit(&mut self, part: Part, maximum: F, narrow: bool, logits: &[F]);
+}
+
+impl<F> Visit<F> for () {
+    #[inline(always)]
+    fn visit(&mut self, _part: Part, _maximum: F, _narrow: bool, _logits: &[F]) {}
+}
+
 /// Sums up a row; if it wants a gradient, its terms are written there, 0 for that of the maximum.
 ///
-/// `None` for a row without a finite maximum. `visit` sees every part of the logits, and the maximum.
+/// `None` for a row without a finite maximum. `visitor` sees every part of the logits.
 #[inline(always)]
 pub(crate) fn row<F: Float>(
     row: &mut Row<'_, F>,
     room: &mut Room<F>,
-    mut visit: impl FnMut(Part, F, &[F]),
+    visitor: &mut impl Visit<F>,
 ) -> Option<RowSummary<F>> {
     let (zero, lowest) = (F::zero(), F::neg_infinity());
     let mut maximum = lowest;
@@ -221,7 +235,8 @@ pub(crate) fn row<F: Float>(
         let scores = row.scores(maximal_part, lowest, &mut room.scores);
         maximal_part.start + position(scores, maximum)?
     };
-    let scale = if maximum.abs() < F::SCALED_LIMIT {
+    let narrow = maximum.abs() < F::SCALED_LIMIT;
+    let scale = if narrow {
         Scale::Narrow {
             floor: maximum - F::SCALED_FLOOR,
             offset: exponent_offset(maximum),
@@ -234,7 +249,7 @@ pub(crate) fn row<F: Float>(
     for part in row.parts() {
         let (scores, terms) =
             row.scores_and_gradient(part, lowest, &mut room.scores, &mut room.gradient);
-        visit(part, maximum, scores);
+        visitor.visit(part, maximum, narrow, scores);
         match scale {
             Scale::Narrow { floor, offset } => {
                 for (term, &x) in terms.iter_mut().zip(scores) {

@@ -1,5 +1,8 @@
 //! Long rows: one at a time, part by part.
 
+use std::array::from_fn;
+use std::hint::black_box;
+
 use ndarray::{ArrayView1, ArrayViewMut1, Axis, Slice};
 
 use crate::float::Float;
@@ -351,11 +354,32 @@ fn part_of_lane<'b, F: Float>(
 /// The largest number of a part; a NaN is none.
 #[inline(always)]
 pub(crate) fn largest<F: Float>(values: &[F]) -> F {
-    // Of zeros of both signs `max` may give either.
-    values
-        .iter()
-        .fold(F::neg_infinity(), |largest, &x| largest.max(x))
-        + F::zero()
+    const WIDTH: usize = STEP / 4;
+    let (steps, rest) = values.as_chunks::<STEP>();
+    // Lane by lane: as one fold, each step would also ask which of both is a NaN.
+    let mut lanes = [[F::neg_infinity(); WIDTH]; 4];
+    for step in steps {
+        for (lanes, quarter) in lanes.iter_mut().zip(step.chunks_exact(WIDTH)) {
+            for i in 0..WIDTH {
+                lanes[i] = greater(quarter[i], lanes[i]);
+            }
+        }
+    }
+    let [a, b, c, d] = &lanes;
+    // Kept in memory: the compiler would take the loop above apart to have each lane at hand.
+    let of_lanes: [F; WIDTH] = black_box(from_fn(|i| {
+        greater(greater(a[i], b[i]), greater(c[i], d[i]))
+    }));
+    let of_rest = rest.iter().fold(F::neg_infinity(), |m, &x| greater(x, m));
+    let of_all = of_lanes.iter().fold(of_rest, |m, &x| greater(x, m));
+    // of zeros of both signs, +0
+    of_all + F::zero()
+}
+
+/// The greater number; `known`, which is no NaN, where `x` is one.
+#[inline(always)]
+fn greater<F: Float>(x: F, known: F) -> F {
+    if x > known { x } else { known }
 }
 
 /// The first place in a part that has this value.
