@@ -1,233 +1,27 @@
 //! The activations that the losses from logits rest on, and their vector–Jacobian products.
 
+mod kernel;
 mod sigmoid;
 
 use ndarray::{Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Dimension};
 
 use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
-use crate::engine::reduce::{Lanes, Pair};
-use crate::engine::rows::{
-    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, Part, ROWS, Room, Row, RowKernel,
-    RowTarget, transpose, transpose_back,
-};
+use crate::engine::reduce::Pair;
 use crate::engine::shape::{allocate, check_output};
 use crate::error::{shape_mismatch, too_few_classes};
 use crate::itemwise::items_dim;
-use crate::itemwise::softmax::{self, Summary};
 use crate::{Float, LossError};
+use kernel::{Activation, AlongClasses, LogSoftmax, LogSoftmaxVjp, Softmax, SoftmaxVjp};
 
 pub use sigmoid::{
     log_sigmoid, log_sigmoid_into, log_sigmoid_vjp, log_sigmoid_vjp_into, sigmoid, sigmoid_into,
     sigmoid_vjp, sigmoid_vjp_into,
 };
 
-/// A function of a row of logits: its "gradient" is the result, its "targets" the cotangent.
-#[derive(Debug, Clone, Copy)]
-enum Activation {
-    Softmax,
-    LogSoftmax,
-    LogSumExp,
-    SoftmaxVjp,
-    LogSoftmaxVjp,
-}
-
-/// What an element of the result needs to know of its row.
-#[derive(Clone, Copy)]
-struct Known<F> {
-    summary: Summary<F>,
-    /// Σ softmax(x)·g, or Σ g.
-    dot: F,
-}
-
-impl Activation {
-    /// One element of the result.
-    #[inline(always)]
-    fn element<F: Float>(self, known: &Known<F>, logit: F, term: F, cotangent: F) -> F {
-        let probability = term * known.summary.inverse;
-        match self {
-            Self::Softmax | Self::LogSumExp => probability,
-            Self::LogSoftmax => (logit - known.summary.maximum) - known.summary.log,
-            Self::SoftmaxVjp => probability * (cotangent - known.dot),
-            Self::LogSoftmaxVjp => (-probability).mul_add(known.dot, cotangent),
-        }
-    }
-
-    /// What is added up over a row.
-    #[inline(always)]
-    fn part<F: Float>(self, probability: F, cotangent: F) -> F {
-        match self {
-            Self::SoftmaxVjp => probability * cotangent,
-            Self::LogSoftmaxVjp => cotangent,
-            Self::Softmax | Self::LogSoftmax | Self::LogSumExp => F::zero(),
-        }
-    }
-
-    /// ln Σ e^x, the limits included.
-    #[inline(always)]
-    fn log_sum<F: Float>(maximum: F, log: F) -> F {
-        // ±∞ alone determine it; a NaN does not get here as a maximum.
-        if maximum.is_finite() {
-            maximum + log
-        } else {
-            maximum
-        }
-    }
-}
-
-impl<F: Float> ItemKernel<F> for Activation {
-    const MIN_CLASSES: usize = 1;
-    const DENSE: Dense = Dense::Distribution;
-
-    fn cost(&self) -> f32 {
-        0.8
-    }
-    fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
-        self
-    }
-}
-
-/// Whether there is a NaN among the logits.
-struct Nans {
-    any: bool,
-}
-
-impl<F: Float> softmax::Visit<F> for Nans {
-    #[inline(always)]
-    fn visit(&mut self, _part: Part, _maximum: F, _narrow: bool, logits: &[F]) {
-        self.any |= logits.iter().fold(false, |any, x| any | x.is_nan());
-    }
-}
-
-impl<F: Float> RowKernel<F> for Activation {
-    #[inline(always)]
-    fn group(self, mut group: Group<'_, F>) {
-        let panel = &mut group.panel[..group.classes];
-        let second = &mut group.target_panel[..group.classes];
-        transpose(group.scores, panel);
-        // The cotangents, or the logits again.
-        match group.targets {
-            GroupTargets::Dense(cotangents) => transpose(cotangents, second),
-            GroupTargets::Labels(_) => second.copy_from_slice(panel),
-        }
-        let has_nan = {
-            let mut has_nan = [false; ROWS];
-            for scores in panel.iter() {
-                for i in 0..ROWS {
-                    has_nan[i] |= scores[i].is_nan();
-                }
-            }
-            has_nan
-        };
-        let summary = softmax::group(panel);
-        let (mut dots, mut rests) = ([0.0; ROWS], [0.0; ROWS]);
-        for (terms, others) in panel.iter().zip(second.iter()) {
-            for i in 0..ROWS {
-                let probability = terms[i] * summary.row(i).inverse;
-                let part = self.part(probability, others[i]);
-                F::add_to(&mut dots[i], &mut rests[i], part);
-            }
-        }
-        let mut dot = [F::zero(); ROWS];
-        for i in 0..ROWS {
-            dot[i] = F::narrow(dots[i] + rests[i]);
-            let log_sum = Self::log_sum(summary.row(i).maximum, summary.row(i).log);
-            group.losses[i] = if has_nan[i] { F::nan() } else { log_sum };
-        }
-        if let Some(out) = group.gradient.as_deref_mut() {
-            for (terms, others) in panel.iter_mut().zip(second.iter()) {
-                for i in 0..ROWS {
-                    let known = Known {
-                        summary: summary.row(i),
-                        dot: dot[i],
-                    };
-                    let value = self.element(&known, others[i], terms[i], others[i]);
-                    terms[i] = value * group.coefficients[i];
-                }
-            }
-            transpose_back(panel, out);
-        }
-        softmax::wide_rows(self, &mut group, &summary.wide);
-    }
-
-    #[inline(always)]
-    fn row(
-        self,
-        mut row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F {
-        let zero = F::zero();
-        let mut lowest = F::neg_infinity();
-        let mut nans = Nans { any: false };
-        let known = softmax::row(&mut row, room, &mut nans);
-        let mut has_nan = nans.any;
-        let Some(known) = known else {
-            row.fill(F::nan());
-            for part in row.parts() {
-                for &x in row.scores(part, F::neg_infinity(), &mut room.scores) {
-                    lowest = if x.is_nan() || x > lowest { x } else { lowest };
-                    has_nan |= x.is_nan();
-                }
-            }
-            return if has_nan { F::nan() } else { lowest };
-        };
-        let summary = known.summary;
-        if row.wants_gradient() {
-            let mut lanes = Lanes::ZERO;
-            if let (Self::SoftmaxVjp | Self::LogSoftmaxVjp, RowTarget::Dense(target)) =
-                (self, target)
-            {
-                for part in row.parts() {
-                    let cotangents = target.part(part, &mut room.targets);
-                    let products = &mut room.values[..part.len];
-                    let terms = row.gradient(part, zero, &mut room.gradient);
-                    let inputs = terms.iter().zip(cotangents);
-                    for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
-                        *product = self.part(term * summary.inverse, cotangent);
-                    }
-                    if let Some(offset) = part.offset_of(known.maximal) {
-                        let probability = known.maximal_term * summary.inverse;
-                        products[offset] = self.part(probability, cotangents[offset]);
-                    }
-                    F::accumulate(&mut lanes, products);
-                }
-            }
-            let of_row = Known {
-                summary,
-                dot: F::narrow(lanes.total().value()),
-            };
-            for part in row.parts() {
-                let cotangents = match &target {
-                    RowTarget::Dense(target) => target.part(part, &mut room.targets),
-                    RowTarget::Label(_) => &room.targets[..part.len],
-                };
-                let (logits, out) =
-                    row.scores_and_gradient_mut(part, &mut room.scores, &mut room.gradient);
-                let inputs = logits.iter().zip(cotangents);
-                for (out, (&logit, &cotangent)) in out.iter_mut().zip(inputs) {
-                    *out = self.element(&of_row, logit, *out, cotangent) * coefficient;
-                }
-                if let Some(offset) = part.offset_of(known.maximal) {
-                    let (logit, term) = (logits[offset], known.maximal_term);
-                    let value = self.element(&of_row, logit, term, cotangents[offset]);
-                    out[offset] = value * coefficient;
-                }
-                row.flush(part, &room.gradient);
-            }
-        }
-        if has_nan {
-            F::nan()
-        } else {
-            Self::log_sum(summary.maximum, summary.log)
-        }
-    }
-}
-
 /// Checks that there are classes, and runs.
 fn along_classes<'a, F: Float>(
-    activation: Activation,
+    activation: impl Activation,
     logits: ArrayViewD<'a, F>,
     cotangent: Option<ArrayViewD<'a, F>>,
     weights: Weights<'a, F>,
@@ -246,7 +40,7 @@ fn along_classes<'a, F: Float>(
         gradient: out,
     };
     let job = Job {
-        kernel: activation,
+        kernel: AlongClasses(activation),
         reduce: false,
         scale: F::one(),
         divisor: Pair::ONE,
@@ -317,7 +111,7 @@ pub fn softmax_into<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
-    map_into(Activation::Softmax, logits.into(), out)
+    map_into(Softmax, logits.into(), out)
 }
 
 /// The logarithm of the [`softmax`] along the last axis.
@@ -362,11 +156,11 @@ pub fn log_softmax_into<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
-    map_into(Activation::LogSoftmax, logits.into(), out)
+    map_into(LogSoftmax, logits.into(), out)
 }
 
 fn map_into<F: Float, D: Dimension>(
-    activation: Activation,
+    activation: impl Activation,
     logits: ArrayView<'_, F, D>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
@@ -428,14 +222,7 @@ pub fn log_sum_exp_into<'x, F: Float, D: Dimension>(
     check_output(items_dim(&logits).slice(), out.shape())?;
     let out = Some(out.view_mut().into_dyn());
     let logits = logits.into_dyn();
-    along_classes(
-        Activation::LogSumExp,
-        logits,
-        None,
-        Weights::None,
-        out,
-        None,
-    );
+    along_classes(Softmax, logits, None, Weights::None, out, None);
     Ok(())
 }
 
@@ -485,7 +272,7 @@ pub fn softmax_vjp_into<'x, 'g, F: Float, D: Dimension>(
     cotangent: impl Into<ArrayView<'g, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
-    vjp_into(Activation::SoftmaxVjp, logits.into(), cotangent.into(), out)
+    vjp_into(SoftmaxVjp, logits.into(), cotangent.into(), out)
 }
 
 /// The vector–Jacobian product of [`log_softmax`]: for a cotangent g with respect to its result, the gradient with respect to x.
@@ -531,11 +318,11 @@ pub fn log_softmax_vjp_into<'x, 'g, F: Float, D: Dimension>(
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
     let (logits, cotangent) = (logits.into(), cotangent.into());
-    vjp_into(Activation::LogSoftmaxVjp, logits, cotangent, out)
+    vjp_into(LogSoftmaxVjp, logits, cotangent, out)
 }
 
 fn vjp_into<F: Float, D: Dimension>(
-    activation: Activation,
+    activation: impl Activation,
     logits: ArrayView<'_, F, D>,
     cotangent: ArrayView<'_, F, D>,
     out: &mut ArrayRef<F, D>,
@@ -606,6 +393,6 @@ pub fn log_sum_exp_vjp_into<'x, 'g, F: Float, D: Dimension>(
     check_output(logits.shape(), out.shape())?;
     let weights = Weights::Floats(cotangent.into_dyn());
     let (logits, out) = (logits.into_dyn(), Some(out.view_mut().into_dyn()));
-    along_classes(Activation::Softmax, logits, None, weights, None, out);
+    along_classes(Softmax, logits, None, weights, None, out);
     Ok(())
 }
