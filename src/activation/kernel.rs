@@ -6,7 +6,7 @@ use crate::engine::rows::{
     AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, Part, ROWS, Room, Row, RowKernel,
     RowTarget, transpose, transpose_back, update,
 };
-use crate::itemwise::softmax::{self, Summary};
+use crate::itemwise::softmax::{self, Maxima, Summary};
 
 /// What an element of the result needs to know of its row.
 #[derive(Clone, Copy)]
@@ -154,7 +154,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                 has_nan[i] = update(scores[i].is_nan(), F::one(), has_nan[i]);
             }
         }
-        let summary = softmax::group(panel);
+        let summary = softmax::group(panel, Maxima::of(panel));
         let (mut dots, mut rests) = ([0.0; ROWS], [0.0; ROWS]);
         if A::SUMS_UP {
             for (terms, others) in panel.iter().zip(second.iter()) {

@@ -4,12 +4,13 @@ use std::hint::black_box;
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ClassTargetShape, ItemwiseLoss, softmax};
+use super::softmax::{self, Maxima};
+use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     AnyRowKernel, BLOCK, Block, Dense, DenseTarget, Group, GroupTargets, ItemKernel, Part, ROWS,
-    Room, Row, RowKernel, RowTarget, as_floats, transpose, transpose_back, update,
+    Room, Row, RowKernel, RowTarget, as_floats, transpose, transpose_back,
 };
 use crate::{Float, LossError, Target};
 
@@ -240,29 +241,33 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
             }
         }
         let (mut total, mut total_rest) = ([0.0; ROWS], [0.0; ROWS]);
-        for lanes in targets.iter_mut() {
+        for lanes in targets.iter() {
             for i in 0..ROWS {
                 F::add_to(&mut total[i], &mut total_rest[i], lanes[i]);
-                if smooth {
-                    lanes[i] = smoothed.target(lanes[i]);
+            }
+        }
+        if smooth {
+            for lanes in targets.iter_mut() {
+                for t in lanes {
+                    *t = smoothed.target(*t);
                 }
             }
         }
-        // Distances need the logits themselves: the maximum first.
-        let mut maximum = [F::neg_infinity(); ROWS];
-        for scores in panel.iter() {
-            for i in 0..ROWS {
-                maximum[i] = update(scores[i] > maximum[i], scores[i], maximum[i]);
-            }
-        }
+        // Distances need the logits themselves, before they become terms.
+        let maxima = Maxima::of(panel);
+        let maximum = &maxima.maximum;
         let (mut distances, mut distance_rests) = ([0.0; ROWS], [0.0; ROWS]);
         for (scores, lanes) in panel.iter().zip(targets.iter()) {
+            let mut of_class = [zero; ROWS];
             for i in 0..ROWS {
-                let part = distance(maximum[i], scores[i], lanes[i]);
-                F::add_to(&mut distances[i], &mut distance_rests[i], part);
+                // A row where that overflows is wide, and computed alone.
+                of_class[i] = near_distance(maximum[i], scores[i], lanes[i]);
+            }
+            for i in 0..ROWS {
+                F::add_to(&mut distances[i], &mut distance_rests[i], of_class[i]);
             }
         }
-        let summary = softmax::group(panel);
+        let summary = softmax::group(panel, maxima);
         let mut totals = [zero; ROWS];
         for i in 0..ROWS {
             let sum = total[i] + total_rest[i];
@@ -304,7 +309,7 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
     for ((logit, row), &label) in logits.iter_mut().zip(rows).zip(labels) {
         *logit = row.get(label).copied().unwrap_or_else(F::nan);
     }
-    let summary = softmax::group(panel);
+    let summary = softmax::group(panel, Maxima::of(panel));
     for i in 0..ROWS {
         let row = summary.row(i);
         group.losses[i] = (row.maximum - logits[i]) + row.log;

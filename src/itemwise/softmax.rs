@@ -96,21 +96,36 @@ impl<F: Float> GroupSummary<F> {
     }
 }
 
+/// The largest logits of a group, one lane a row.
+pub(crate) struct Maxima<F> {
+    pub(crate) maximum: [F; ROWS],
+    /// The first class that has it.
+    maximal: [F; ROWS],
+}
+
+impl<F: Float> Maxima<F> {
+    #[inline(always)]
+    pub(crate) fn of(panel: &[[F; ROWS]]) -> Self {
+        let mut maximum = [F::neg_infinity(); ROWS];
+        let mut maximal = [F::zero(); ROWS];
+        let mut class = F::zero();
+        for scores in panel {
+            for i in 0..ROWS {
+                let greater = scores[i] > maximum[i];
+                maximum[i] = update(greater, scores[i], maximum[i]);
+                maximal[i] = update(greater, class, maximal[i]);
+            }
+            class += F::one();
+        }
+        Self { maximum, maximal }
+    }
+}
+
 /// Sums up a group, and turns its scores into terms.
 #[inline(always)]
-pub(crate) fn group<F: Float>(panel: &mut [[F; ROWS]]) -> GroupSummary<F> {
+pub(crate) fn group<F: Float>(panel: &mut [[F; ROWS]], maxima: Maxima<F>) -> GroupSummary<F> {
     let (zero, one) = (F::zero(), F::one());
-    let mut maximum = [F::neg_infinity(); ROWS];
-    let mut maximal = [zero; ROWS];
-    let mut class = zero;
-    for scores in panel.iter() {
-        for i in 0..ROWS {
-            let greater = scores[i] > maximum[i];
-            maximum[i] = update(greater, scores[i], maximum[i]);
-            maximal[i] = update(greater, class, maximal[i]);
-        }
-        class += one;
-    }
+    let Maxima { maximum, maximal } = maxima;
     let mut wide = [false; ROWS];
     let mut offsets = [exponent_offset(zero); ROWS];
     let mut floors = [zero; ROWS];
