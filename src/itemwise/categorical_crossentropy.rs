@@ -5,8 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    AnyRowKernel, Batch, BatchTargets, Coefficients, Dense, Group, GroupTargets, ItemKernel, ROWS,
-    Room, Row, RowKernel, RowTarget, transpose,
+    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
+    transpose,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -101,48 +101,6 @@ fn each_term<F: Float, const ORDINARY: bool>(
     }
 }
 
-/// Short rows and labels: only the scores of the labels are read.
-#[inline(always)]
-fn batch_of_labels<F: Float>(batch: Batch<'_, F>, labels: &[usize]) {
-    let classes = batch.classes;
-    let mut gradient = batch.gradient;
-    let scores = batch.scores.or(gradient.as_deref()).unwrap_or_default();
-    for ((loss, row), &label) in batch
-        .losses
-        .iter_mut()
-        .zip(scores.chunks_exact(classes))
-        .zip(labels)
-    {
-        *loss = row.get(label).copied().unwrap_or_else(F::nan);
-    }
-    for (index, losses) in batch.losses.chunks_mut(ROWS).enumerate() {
-        let start = index * ROWS;
-        let mut derivatives = [F::zero(); ROWS];
-        for (loss, derivative) in losses.iter_mut().zip(&mut derivatives) {
-            (*loss, *derivative) = term(*loss, F::one());
-        }
-        let Some(gradient) = gradient.as_deref_mut() else {
-            continue;
-        };
-        let factors = batch.coefficients.of_rows(start);
-        let gradient = &mut gradient[start * classes..(start + losses.len()) * classes];
-        // As in a one-hot row: 0 of the sign of the factor, NaN for one that is not finite.
-        if let Coefficients::Same(factor) = batch.coefficients {
-            gradient.fill(F::zero() * factor);
-        } else {
-            for (row, &factor) in gradient.chunks_exact_mut(classes).zip(&factors) {
-                row.fill(F::zero() * factor);
-            }
-        }
-        let rows = gradient.chunks_exact_mut(classes).zip(&labels[start..]);
-        for ((row, &label), (&derivative, &factor)) in rows.zip(derivatives.iter().zip(&factors)) {
-            if let Some(to) = row.get_mut(label) {
-                *to = derivative * factor;
-            }
-        }
-    }
-}
-
 impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
     const MIN_CLASSES: usize = 0;
     const DENSE: Dense = Dense::Distribution;
@@ -156,19 +114,17 @@ impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
 }
 
 impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
+    const PICKS: bool = true;
+
     #[inline(always)]
-    fn batch(self, batch: Batch<'_, F>) {
-        if let BatchTargets::Labels(labels) = batch.targets {
-            batch_of_labels(batch, labels);
-        } else {
-            batch.each_group(self);
-        }
+    fn picked(self, score: F) -> (F, F) {
+        term(score, F::one())
     }
 
     #[inline(always)]
     fn group(self, group: Group<'_, F>) {
         let classes = group.classes;
-        // Labels never come in groups.
+        // Labels are picked.
         let GroupTargets::Dense(targets) = group.targets else {
             return;
         };
@@ -217,41 +173,25 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         coefficient: F,
         room: &mut Room<F>,
     ) -> F {
-        let zero = F::zero();
-        match target {
-            RowTarget::Label(label) => {
-                let (value, derivative) = term(row.score(label), F::one());
-                if row.wants_gradient() {
-                    row.fill(zero * coefficient);
-                    row.set(label, derivative * coefficient);
-                }
-                value
-            }
-            RowTarget::Dense(targets) => {
-                let mut lanes = Lanes::ZERO;
-                let lanes = lanes.in_memory();
-                let wants_gradient = row.wants_gradient();
-                for part in row.parts() {
-                    let targets = targets.part(part, &mut room.targets);
-                    // Behind the end: an ordinary score, aimed at by nothing.
-                    let (scores, gradient) = row.scores_and_gradient(
-                        part,
-                        F::one(),
-                        &mut room.scores,
-                        &mut room.gradient,
-                    );
-                    let values = &mut room.values[..part.len];
-                    if wants_gradient {
-                        terms(scores, targets, coefficient, values, Some(gradient));
-                    } else {
-                        terms(scores, targets, coefficient, values, None);
-                    }
-                    row.flush(part, &room.gradient);
-                    F::accumulate(lanes, values);
-                }
-                F::narrow(lanes.total().value())
-            }
+        // Labels are picked.
+        let RowTarget::Dense(targets) = target else {
+            return F::nan();
+        };
+        let mut lanes = Lanes::ZERO;
+        let lanes = lanes.in_memory();
+        let wants_gradient = row.wants_gradient();
+        for part in row.parts() {
+            let targets = targets.part(part, &mut room.targets);
+            // Behind the end: an ordinary score, aimed at by nothing.
+            let (scores, gradient) =
+                row.scores_and_gradient(part, F::one(), &mut room.scores, &mut room.gradient);
+            let values = &mut room.values[..part.len];
+            let gradient = wants_gradient.then_some(gradient);
+            terms(scores, targets, coefficient, values, gradient);
+            row.flush(part, &room.gradient);
+            F::accumulate(lanes, values);
         }
+        F::narrow(lanes.total().value())
     }
 }
 

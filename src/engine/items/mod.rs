@@ -1,12 +1,14 @@
 //! Item-wise work: any layout in; a kernel sees short rows in batches and long rows singly.
 
 mod operands;
+mod picked;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, Ix1, Slice};
 
 pub(crate) use super::span::Job;
 use operands::Rows;
 pub(crate) use operands::{Operands, Targets};
+use picked::picked;
 
 use super::elementwise::Weights;
 use super::parallel::{self, CHUNK, Divisible};
@@ -21,11 +23,18 @@ use crate::float::{Float, Target};
 /// How many short rows a kernel gets at once, where they lie one after the other.
 const BATCH: usize = 256;
 
+/// A rough number of nanoseconds for reading the score of a label, and its logarithm or the like.
+const PICKED: f32 = 2.5;
+/// The same for an element of the gradient that is only filled.
+const FILLED: f32 = 0.1;
+
 /// What the traversal knows of the work.
 #[derive(Clone, Copy)]
 struct Work<'k, F> {
     kernel: &'k dyn AnyRowKernel<F>,
     classes: usize,
+    /// Whether nothing but the scores of the labels is read.
+    picks: bool,
     dense: Dense,
     /// Whether there is a label whose items are left out, and which.
     ignores: Option<&'k (dyn Fn(i128) -> bool + Sync)>,
@@ -58,16 +67,23 @@ pub(crate) fn run<F: Float, T: Target<F>, K: ItemKernel<F>>(
         };
     }
     let ignores = |label| job.kernel.ignores(label);
+    let kernel = job.kernel.arithmetic();
+    let picks = kernel.picks() && !matches!(operands.targets, Targets::Dense(_));
     let work = Work {
-        kernel: job.kernel.arithmetic(),
+        kernel,
         classes,
+        picks,
         dense: K::DENSE,
         ignores: if K::IGNORES { Some(&ignores) } else { None },
         reduce: job.reduce,
         scale: job.scale,
         divisor: job.divisor,
         grain: usize::MAX,
-        cost: job.kernel.cost() * classes as f32,
+        cost: match (picks, &operands.gradient) {
+            (false, _) => job.kernel.cost() * classes as f32,
+            (true, None) => PICKED,
+            (true, Some(_)) => PICKED + FILLED * classes as f32,
+        },
     };
     traverse(operands, work)
 }
@@ -184,7 +200,9 @@ fn fill<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Wo
             return;
         }
     }
-    if work.classes > SHORT {
+    if work.picks {
+        picked(rows, losses, work);
+    } else if work.classes > SHORT {
         long(rows, losses, work);
     } else if rows.consecutive() {
         short(rows, losses, work, None);
@@ -286,6 +304,40 @@ fn aims<F: Float, T: Target<F>>(
         }
     }
     aims
+}
+
+/// Marks the items whose weight is 0, from `start` on; whether there are any.
+fn leave_out_weightless<F: Float>(
+    weights: &Weights<'_, F, Ix1>,
+    start: usize,
+    left_out: &mut [bool],
+) -> bool {
+    let mut any = false;
+    if !matches!(weights, Weights::None) {
+        for (offset, left_out) in left_out.iter_mut().enumerate() {
+            let weightless = weights.get(start + offset) == Some(F::zero());
+            *left_out |= weightless;
+            any |= weightless;
+        }
+    }
+    any
+}
+
+/// The factors of the gradients, from `start` on.
+fn factors<'b, F: Float>(
+    work: &Work<'_, F>,
+    weights: &Weights<'_, F, Ix1>,
+    start: usize,
+    buffer: &'b mut [F],
+) -> Coefficients<'b, F> {
+    if let Weights::None = weights {
+        return Coefficients::Same(work.scale);
+    }
+    for (offset, factor) in buffer.iter_mut().enumerate() {
+        let weight = weights.get(start + offset).unwrap_or_else(F::one);
+        *factor = F::coefficient(weight, work.divisor);
+    }
+    Coefficients::Each(buffer)
 }
 
 /// Rows one by one.
@@ -395,18 +447,8 @@ fn batches<F: Float, T: Target<F>>(
             is_dense,
             mut any_left_out,
         } = aims(&work, &rows.targets, start, &mut labels[..n], &mut left_out);
-        let factors = if let Weights::None = rows.weights {
-            Coefficients::Same(work.scale)
-        } else {
-            for offset in 0..n {
-                let weight = rows.weights.get(start + offset).unwrap_or_else(F::one);
-                coefficients[offset] = F::coefficient(weight, work.divisor);
-                let weightless = weight == F::zero();
-                left_out[offset] |= weightless;
-                any_left_out |= weightless;
-            }
-            Coefficients::Each(&coefficients[..n])
-        };
+        any_left_out |= leave_out_weightless(&rows.weights, start, &mut left_out[..n]);
+        let factors = factors(&work, &rows.weights, start, &mut coefficients[..n]);
 
         let (score_copy, target_copy, gradient_copy) = match &mut copies {
             Some(copies) => (

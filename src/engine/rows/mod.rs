@@ -46,10 +46,13 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
         coefficient: F,
         room: &mut Room<F>,
     ) -> F;
-    /// Any number of short rows.
+    /// Whether the loss of a label depends on the score of its class alone: [`picked`](Self::picked) then serves for
+    /// labels, and the other functions see rows of targets only.
+    const PICKS: bool = false;
+    /// The loss of a label with this score, and its derivative; the gradient is 0 elsewhere.
     #[inline(always)]
-    fn batch(self, batch: Batch<'_, F>) {
-        batch.each_group(self);
+    fn picked(self, _score: F) -> (F, F) {
+        (F::nan(), F::nan())
     }
 }
 
@@ -64,6 +67,9 @@ pub trait AnyRowKernel<F>: Sync {
         coefficient: F,
         room: &mut Room<F>,
     ) -> F;
+    fn picks(&self) -> bool;
+    /// Makes losses of the scores of labels.
+    fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>);
 }
 
 /// What is computed of items, and which of them are left out.
@@ -105,6 +111,18 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
             room,
         })
     }
+
+    fn picks(&self) -> bool {
+        K::PICKS
+    }
+
+    fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>) {
+        simd::dispatch(OfLabels {
+            kernel: *self,
+            scores,
+            derivatives,
+        });
+    }
 }
 
 struct OfBatch<'a, F, K> {
@@ -117,7 +135,7 @@ impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfBatch<'_, F, K> {
 
     #[inline(always)]
     fn call(self) {
-        RowKernel::batch(self.kernel, self.batch);
+        self.batch.each_group(self.kernel);
     }
 }
 
@@ -141,5 +159,31 @@ impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfRow<'_, '_, '_, F, K> {
             self.coefficient,
             self.room,
         )
+    }
+}
+
+struct OfLabels<'s, 'd, F, K> {
+    kernel: K,
+    scores: &'s mut [F],
+    derivatives: Option<&'d mut [F]>,
+}
+
+impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfLabels<'_, '_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        match self.derivatives {
+            Some(derivatives) => {
+                for (x, derivative) in self.scores.iter_mut().zip(derivatives) {
+                    (*x, *derivative) = self.kernel.picked(*x);
+                }
+            }
+            None => {
+                for x in self.scores {
+                    *x = self.kernel.picked(*x).0;
+                }
+            }
+        }
     }
 }

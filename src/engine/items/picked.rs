@@ -1,0 +1,133 @@
+//! Labels whose loss depends on the score of their class alone: no row is read.
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
+
+use super::operands::Rows;
+use super::{Aims, BATCH, Work, aims, factors, leave_out_weightless};
+use crate::engine::rows::Coefficients;
+use crate::float::{Float, Target};
+
+/// How many elements of the gradient are filled before those of the labels are written, while they are at hand.
+const AT_ONCE: usize = 2048;
+
+pub(super) fn picked<F: Float, T: Target<F>>(
+    rows: Rows<'_, F, T>,
+    losses: &mut [F],
+    work: Work<'_, F>,
+) {
+    let mut labels = [0; BATCH];
+    let mut left_out = [false; BATCH];
+    let mut coefficients = [F::zero(); BATCH];
+    let mut derivatives = [F::zero(); BATCH];
+    let mut gradient = rows.gradient;
+    for (index, losses) in losses.chunks_mut(BATCH).enumerate() {
+        let (start, n) = (index * BATCH, losses.len());
+        let slice = Slice::from(start..start + n);
+        let (labels, left_out) = (&mut labels[..n], &mut left_out[..n]);
+        let Aims {
+            mut any_left_out, ..
+        } = aims(&work, &rows.targets, start, labels, left_out);
+        any_left_out |= leave_out_weightless(&rows.weights, start, left_out);
+
+        let mut out = gradient
+            .as_mut()
+            .map(|view| view.slice_axis_mut(Axis(0), slice));
+        match (&rows.scores, &out) {
+            (Some(scores), _) => gather(scores.slice_axis(Axis(0), slice), labels, losses),
+            (None, Some(out)) => gather(out.view(), labels, losses),
+            (None, None) => {}
+        }
+        let derivatives = &mut derivatives[..n];
+        let wanted = out.is_some().then_some(&mut *derivatives);
+        work.kernel.picked(losses, wanted);
+        if let Some(out) = &mut out {
+            let factors = factors(&work, &rows.weights, start, &mut coefficients[..n]);
+            scatter(derivatives, factors, labels, out);
+        }
+        if any_left_out {
+            for offset in (0..n).filter(|&offset| left_out[offset]) {
+                losses[offset] = F::zero();
+                if let Some(out) = &mut out {
+                    out.row_mut(offset).fill(F::zero());
+                }
+            }
+        }
+    }
+}
+
+/// The scores of the labels' classes.
+fn gather<F: Float>(scores: ArrayView2<'_, F>, labels: &[usize], to: &mut [F]) {
+    let classes = scores.ncols();
+    let found = to.iter_mut().zip(labels);
+    match scores.to_slice() {
+        // Nothing else in this loop, so that many reads are under way at once.
+        Some(scores) => {
+            for ((to, &label), row) in found.zip(scores.chunks_exact(classes.max(1))) {
+                *to = row.get(label).copied().unwrap_or_else(F::nan);
+            }
+        }
+        None => {
+            for (item, (to, &label)) in found.enumerate() {
+                *to = scores.get([item, label]).copied().unwrap_or_else(F::nan);
+            }
+        }
+    }
+}
+
+/// The gradient, as that of one-hot rows: elsewhere 0 of the sign of the factor, NaN for one that is not finite.
+fn scatter<F: Float>(
+    derivatives: &mut [F],
+    factors: Coefficients<'_, F>,
+    labels: &[usize],
+    out: &mut ArrayViewMut2<'_, F>,
+) {
+    let same = match factors {
+        Coefficients::Same(factor) => {
+            for derivative in &mut *derivatives {
+                *derivative *= factor;
+            }
+            Some(F::zero() * factor)
+        }
+        Coefficients::Each(factors) => {
+            for (derivative, &factor) in derivatives.iter_mut().zip(factors) {
+                *derivative *= factor;
+            }
+            None
+        }
+    };
+    let elsewhere = |item: usize| match factors {
+        Coefficients::Same(factor) => F::zero() * factor,
+        Coefficients::Each(factors) => {
+            F::zero() * factors.get(item).copied().unwrap_or_else(F::one)
+        }
+    };
+    let items = || labels.iter().zip(&*derivatives);
+    let classes = out.ncols().max(1);
+    let Some(slice) = out.as_slice_mut() else {
+        for (item, (mut row, (&label, &derivative))) in
+            out.rows_mut().into_iter().zip(items()).enumerate()
+        {
+            row.fill(elsewhere(item));
+            if let Some(to) = row.get_mut(label) {
+                *to = derivative;
+            }
+        }
+        return;
+    };
+    let at_once = (AT_ONCE / classes).max(1);
+    let mut items = items();
+    for (index, rows) in slice.chunks_mut(at_once * classes).enumerate() {
+        if let Some(zero) = same {
+            rows.fill(zero);
+        } else {
+            for (offset, row) in rows.chunks_exact_mut(classes).enumerate() {
+                row.fill(elsewhere(index * at_once + offset));
+            }
+        }
+        for (row, (&label, &derivative)) in rows.chunks_exact_mut(classes).zip(&mut items) {
+            if let Some(to) = row.get_mut(label) {
+                *to = derivative;
+            }
+        }
+    }
+}
