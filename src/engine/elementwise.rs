@@ -1,23 +1,24 @@
 //! Element-wise work: any layout in, a kernel that only ever sees contiguous slices.
 //!
 //! Where every operand is contiguous in the same order, a chunk is a slice of each. Otherwise the axes are put into
-//! the order of memory, and a chunk is a tile, small in every direction that is contiguous for one of the operands,
-//! which is copied to the stack and back. Targets of other types become floats on the way.
+//! the order of memory and the work is done in [`tiles`](super::tiles). Targets of other types become floats on the
+//! way.
 
-use ndarray::{ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, Dimension, IxDyn, Zip};
+use ndarray::{ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, Dimension, IxDyn};
 use pulp::NullaryFnOnce;
 
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::simd;
 use super::span::{Span, SpanKernel, Stream, WeightStream, unzip};
+use super::tiles::Tiling;
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
 
 pub(crate) use super::span::{Job, Kernel};
 
-/// The elements of a tile at most, and of targets that are converted at once.
-const TILE: usize = 1024;
+/// How many targets are converted at once.
+const AT_ONCE: usize = 1024;
 
 /// Weights of the elements, broadcast to their shape.
 #[derive(Clone)]
@@ -44,15 +45,15 @@ impl<F, D: Dimension> Weights<'_, F, D> {
 }
 
 /// The arrays, all of one shape.
-pub(crate) struct Operands<'a, F, T> {
+pub(crate) struct Operands<'a, F, T, D = IxDyn> {
     /// Absent where they lie in the buffer of the gradient.
-    pub(crate) predictions: Option<ArrayViewD<'a, F>>,
-    pub(crate) targets: ArrayViewD<'a, T>,
+    pub(crate) predictions: Option<ArrayView<'a, F, D>>,
+    pub(crate) targets: ArrayView<'a, T, D>,
     /// How `bool` targets are written as numbers.
     pub(crate) pair: Option<BinaryLabels>,
-    pub(crate) weights: Weights<'a, F>,
-    pub(crate) loss: Option<ArrayViewMutD<'a, F>>,
-    pub(crate) gradient: Option<ArrayViewMutD<'a, F>>,
+    pub(crate) weights: Weights<'a, F, D>,
+    pub(crate) loss: Option<ArrayViewMut<'a, F, D>>,
+    pub(crate) gradient: Option<ArrayViewMut<'a, F, D>>,
 }
 
 /// Fills the outputs and returns the (weighted) sum of the losses.
@@ -77,7 +78,7 @@ fn traverse<F: Float, T: Target<F>>(
     let pair = operands.pair;
     match operands.into_span() {
         Ok(span) => parallel::run(Spanning { span, pair, kernel }, cost),
-        Err(operands) => parallel::run(Tiling { operands, kernel }, cost),
+        Err(operands) => parallel::run(Tiling::new(operands, kernel), cost),
     }
 }
 
@@ -132,9 +133,9 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
 impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
     /// Converts the targets piece by piece.
     fn convert(self, targets: &[T], lanes: &mut Lanes) {
-        let mut floats = [F::zero(); TILE];
+        let mut floats = [F::zero(); AT_ONCE];
         let mut rest = self.span;
-        for targets in targets.chunks(TILE) {
+        for targets in targets.chunks(AT_ONCE) {
             let (span, behind) = rest.split_at(targets.len());
             rest = behind;
             let pair = self.pair;
@@ -167,13 +168,13 @@ impl<F: Float, T: Target<F>> NullaryFnOnce for Converting<'_, '_, F, T> {
     }
 }
 
-impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
-    fn shape(&self) -> &[usize] {
+impl<F: Float, T: Target<F>, D: Dimension> Operands<'_, F, T, D> {
+    pub(super) fn shape(&self) -> &[usize] {
         self.targets.shape()
     }
 
     /// The strides of the operands that have a layout of their own, outputs first.
-    fn each_strides(&self) -> impl Iterator<Item = &[isize]> {
+    pub(super) fn each_strides(&self) -> impl Iterator<Item = &[isize]> {
         let outputs = self.loss.iter().chain(&self.gradient);
         let weights = match &self.weights {
             Weights::None => None,
@@ -186,7 +187,9 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
             .chain([self.targets.strides()])
             .chain(weights)
     }
+}
 
+impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
     fn in_row_major_order(&self) -> bool {
         let main = match (&self.predictions, &self.gradient) {
             (Some(predictions), _) => predictions.is_standard_layout(),
@@ -264,27 +267,53 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
     }
 
     /// The axis to divide next. Where one axis is the fastest for all, it is kept whole the longest.
-    fn axis_to_divide(&self) -> usize {
+    pub(super) fn axis_to_divide(&self) -> usize {
         let shape = self.shape();
-        let mut fastest = self.each_strides().map(|strides| {
-            (0..shape.len())
-                .filter(|&axis| shape[axis] > 1 && strides[axis] != 0)
-                .min_by_key(|&axis| strides[axis].unsigned_abs())
-        });
-        let first = fastest.find_map(|axis| axis);
-        let common = fastest.all(|axis| axis.is_none() || axis == first);
-        let axes = 0..shape.len();
-        if common {
-            axes.clone()
-                .find(|&axis| shape[axis] > 1 && Some(axis) != first)
+        let mut axes = 0..shape.len();
+        let (first, other) = self.fastest_axes();
+        if other.is_some() {
+            axes.max_by_key(|&axis| shape[axis]).unwrap_or(0)
+        } else {
+            axes.find(|&axis| shape[axis] > 1 && Some(axis) != first)
                 .or(first)
                 .unwrap_or(0)
-        } else {
-            axes.max_by_key(|&axis| shape[axis]).unwrap_or(0)
         }
     }
 
-    fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
+    /// The axis along which the first operand is the fastest, and the one along which another is that moves along
+    /// the first as well.
+    pub(super) fn fastest_axes(&self) -> (Option<usize>, Option<usize>) {
+        let shape = self.shape();
+        let fastest = |strides: &[isize]| {
+            (0..shape.len())
+                .filter(|&axis| shape[axis] > 1 && strides[axis] != 0)
+                .min_by_key(|&axis| strides[axis].unsigned_abs())
+        };
+        let Some(first) = self.each_strides().find_map(fastest) else {
+            return (None, None);
+        };
+        let other = self
+            .each_strides()
+            .filter(|strides| strides[first] != 0)
+            .filter_map(fastest)
+            .find(|&axis| axis != first);
+        (Some(first), other)
+    }
+
+    /// The same with its axes in another order.
+    pub(super) fn in_order(self, order: Vec<usize>) -> Self {
+        self.change_axes(&Reorder {
+            order,
+            backwards: Vec::new(),
+        })
+    }
+
+    /// All without the first axis, whose length is 1.
+    pub(super) fn first(self) -> Self {
+        self.change_axes(&First)
+    }
+
+    pub(super) fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
         let (left_predictions, right_predictions) =
             unzip(self.predictions.map(|view| view.split_at(axis, middle)));
         let (left_targets, right_targets) = self.targets.split_at(axis, middle);
@@ -339,104 +368,14 @@ impl Change for Reorder {
     }
 }
 
-struct Tiling<'a, 'k, F, T> {
-    operands: Operands<'a, F, T>,
-    kernel: &'k dyn SpanKernel<F>,
-}
+struct First;
 
-impl<F: Float, T: Target<F>> Divisible for Tiling<'_, '_, F, T> {
-    fn size(&self) -> usize {
-        self.operands.targets.len()
+impl Change for First {
+    fn view<'a, A>(&self, view: ArrayViewD<'a, A>) -> ArrayViewD<'a, A> {
+        view.index_axis_move(Axis(0), 0)
     }
 
-    fn divide(self) -> Result<(Self, Self), Self> {
-        if self.size() <= TILE {
-            return Err(self);
-        }
-        let axis = self.operands.axis_to_divide();
-        let middle = self.operands.shape()[axis].next_power_of_two() / 2;
-        let (left, right) = self.operands.split_at(Axis(axis), middle);
-        let kernel = self.kernel;
-        let (operands, other) = (left, right);
-        Ok((
-            Self { operands, kernel },
-            Self {
-                operands: other,
-                kernel,
-            },
-        ))
-    }
-
-    fn run(self) -> Pair {
-        let Self { operands, kernel } = self;
-        let size = operands.targets.len();
-        let dim = operands.targets.raw_dim();
-        let mut prediction_tile = [F::zero(); TILE];
-        let mut target_tile = [F::zero(); TILE];
-        let mut weight_tile = [F::zero(); TILE];
-        let mut loss_tile = [F::zero(); TILE];
-        let mut gradient_tile = [F::zero(); TILE];
-
-        let in_place = operands.predictions.is_none();
-        if let Some(view) = &operands.predictions {
-            gather(view, &mut prediction_tile[..size], &dim, |x| x);
-        }
-        gather(&operands.targets, &mut target_tile[..size], &dim, |t: T| {
-            t.to_float(operands.pair)
-        });
-        let weights = match &operands.weights {
-            Weights::None => WeightStream::None,
-            Weights::Floats(view) => {
-                gather(view, &mut weight_tile[..size], &dim, |w| w);
-                WeightStream::Floats(Stream::Slice(&weight_tile[..size]))
-            }
-            Weights::Mask(view) => {
-                let one_or_zero = |keep| if keep { F::one() } else { F::zero() };
-                gather(view, &mut weight_tile[..size], &dim, one_or_zero);
-                WeightStream::Floats(Stream::Slice(&weight_tile[..size]))
-            }
-        };
-        if let (true, Some(view)) = (in_place, &operands.gradient) {
-            gather(&view.view(), &mut gradient_tile[..size], &dim, |x| x);
-        }
-        let span = Span {
-            size,
-            predictions: (!in_place).then_some(&prediction_tile[..size]),
-            targets: Stream::Slice(&target_tile[..size]),
-            weights,
-            loss: operands.loss.is_some().then_some(&mut loss_tile[..size]),
-            gradient: operands
-                .gradient
-                .is_some()
-                .then_some(&mut gradient_tile[..size]),
-        };
-        let mut lanes = Lanes::ZERO;
-        kernel.run(span, &mut lanes);
-        if let Some(view) = operands.loss {
-            scatter(&loss_tile[..size], view, &dim);
-        }
-        if let Some(view) = operands.gradient {
-            scatter(&gradient_tile[..size], view, &dim);
-        }
-        lanes.total()
-    }
-}
-
-/// Copies a tile to a slice in row-major order.
-fn gather<A: Copy, F: Float>(
-    from: &ArrayViewD<'_, A>,
-    to: &mut [F],
-    dim: &IxDyn,
-    convert: impl Fn(A) -> F,
-) {
-    // The sizes are the same: this cannot fail.
-    if let Ok(to) = ArrayViewMut::from_shape(dim.clone(), to) {
-        Zip::from(to).and(from).for_each(|to, &x| *to = convert(x));
-    }
-}
-
-fn scatter<F: Float>(from: &[F], mut to: ArrayViewMutD<'_, F>, dim: &IxDyn) {
-    if let Ok(from) = ArrayView::from_shape(dim.clone(), from) {
-        to.assign(&from);
+    fn view_mut<'a, A>(&self, view: ArrayViewMutD<'a, A>) -> ArrayViewMutD<'a, A> {
+        view.index_axis_move(Axis(0), 0)
     }
 }

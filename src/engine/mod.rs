@@ -13,3 +13,4 @@ pub(crate) mod rows;
 pub(crate) mod shape;
 pub(crate) mod simd;
 mod span;
+mod tiles;

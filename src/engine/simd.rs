@@ -18,6 +18,12 @@ pub(crate) fn dispatch<W: NullaryFnOnce>(work: W) -> W::Output {
 /// The side of a tile that is transposed in registers.
 pub(crate) const TILE: usize = 8;
 
+/// Where the squares start that cover a length of [`TILE`] or more; the last overlaps the one before it.
+#[inline(always)]
+pub(crate) fn squares(length: usize) -> impl Iterator<Item = usize> {
+    (0..length.div_ceil(TILE)).map(move |index| (index * TILE).min(length - TILE))
+}
+
 /// Columns of a square of rows.
 #[inline(always)]
 pub(crate) fn transpose_f32(rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {

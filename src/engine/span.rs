@@ -1,6 +1,6 @@
 //! Contiguous elements, and the arithmetic on them: all that is compiled for every instruction set.
 
-use ndarray::ArrayViewD;
+use ndarray::{ArrayView, Dimension};
 use pulp::NullaryFnOnce;
 
 use super::elementwise::Weights;
@@ -44,7 +44,7 @@ pub(super) enum Stream<'a, T> {
 }
 
 impl<'a, T: Copy> Stream<'a, T> {
-    pub(super) fn of(view: &ArrayViewD<'a, T>) -> Option<Self> {
+    pub(super) fn of<D: Dimension>(view: &ArrayView<'a, T, D>) -> Option<Self> {
         if let Some(slice) = view.to_slice() {
             return Some(Self::Slice(slice));
         }

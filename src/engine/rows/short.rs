@@ -1,7 +1,7 @@
 //! Short rows: in groups, one lane a row.
 
 use super::RowKernel;
-use crate::engine::simd::TILE;
+use crate::engine::simd::{TILE, squares};
 use crate::float::Float;
 
 /// How many short rows a group has at most.
@@ -161,12 +161,6 @@ pub(crate) fn as_floats<F: Float>(labels: &[usize; ROWS]) -> [F; ROWS] {
         floats[i] = F::narrow(f64::from(labels[i] as i32));
     }
     floats
-}
-
-/// Where the squares start that cover a row of `classes`, [`TILE`] or more; the last overlaps the one before it.
-#[inline(always)]
-fn squares(classes: usize) -> impl Iterator<Item = usize> {
-    (0..classes.div_ceil(TILE)).map(move |index| (index * TILE).min(classes - TILE))
 }
 
 /// Rows of scores, one class after the other; what the panel holds for rows that are not there is unspecified.

@@ -1,0 +1,524 @@
+//! Element-wise work on arrays that are not contiguous together: tile by tile, each operand in place where it is
+//! contiguous within the tile, else by way of the stack.
+
+use std::array::from_fn;
+use std::ops::Range;
+
+use ndarray::{
+    ArrayBase, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Ix2,
+    RawData, Slice, Zip,
+};
+use pulp::NullaryFnOnce;
+
+use super::elementwise::{Operands, Weights};
+use super::parallel::{CHUNK, Divisible};
+use super::reduce::{Lanes, Pair};
+use super::simd::{self, TILE as SQUARE, squares};
+use super::span::{Span, SpanKernel, Stream, WeightStream};
+use crate::BinaryLabels;
+use crate::float::{Float, Target};
+
+/// The elements of a leaf at most: more than where all is contiguous, for longer runs in each direction.
+const LEAF: usize = 4 * CHUNK;
+/// The elements of a tile at most.
+const TILE: usize = 2048;
+/// From so many columns on, the kernel runs along the rows, and what is contiguous there stays in place.
+const LONG: usize = 48;
+/// The rows of a tile where rows of one operand lie along columns of another: a line of the cache.
+const LINE: usize = 16;
+
+/// Work in leaves of at most [`LEAF`] elements, small in every direction that is contiguous for one of the operands.
+pub(super) struct Tiling<'a, 'k, F, T> {
+    operands: Operands<'a, F, T>,
+    kernel: &'k dyn SpanKernel<F>,
+}
+
+impl<'a, 'k, F: Float, T: Target<F>> Tiling<'a, 'k, F, T> {
+    pub(super) fn new(operands: Operands<'a, F, T>, kernel: &'k dyn SpanKernel<F>) -> Self {
+        Self {
+            operands: operands.with_plane_last(),
+            kernel,
+        }
+    }
+}
+
+impl<F: Float, T: Target<F>> Divisible for Tiling<'_, '_, F, T> {
+    fn size(&self) -> usize {
+        self.operands.targets.len()
+    }
+
+    fn divide(self) -> Result<(Self, Self), Self> {
+        if self.size() <= LEAF {
+            return Err(self);
+        }
+        let axis = self.operands.axis_to_divide();
+        let middle = self.operands.shape()[axis].next_power_of_two() / 2;
+        let (left, right) = self.operands.split_at(Axis(axis), middle);
+        let kernel = self.kernel;
+        let half = |operands| Self { operands, kernel };
+        Ok((half(left), half(right)))
+    }
+
+    fn run(self) -> Pair {
+        let mut leaf = Leaf {
+            kernel: self.kernel,
+            room: Room::default(),
+            lanes: Lanes::ZERO,
+        };
+        leaf.planes(self.operands);
+        leaf.lanes.total()
+    }
+}
+
+/// Room for the tiles that are copied, made when it is first needed.
+struct Room<F> {
+    predictions: Option<[F; TILE]>,
+    targets: Option<[F; TILE]>,
+    weights: Option<[F; TILE]>,
+    loss: Option<[F; TILE]>,
+    gradient: Option<[F; TILE]>,
+}
+
+impl<F> Default for Room<F> {
+    fn default() -> Self {
+        Self {
+            predictions: None,
+            targets: None,
+            weights: None,
+            loss: None,
+            gradient: None,
+        }
+    }
+}
+
+fn room<F: Float>(spare: &mut Option<[F; TILE]>, size: usize) -> &mut [F] {
+    &mut spare.get_or_insert([F::zero(); TILE])[..size]
+}
+
+/// A leaf under way.
+struct Leaf<'k, F> {
+    kernel: &'k dyn SpanKernel<F>,
+    room: Room<F>,
+    lanes: Lanes,
+}
+
+impl<F: Float> Leaf<'_, F> {
+    fn planes<T: Target<F>>(&mut self, mut operands: Operands<'_, F, T>) {
+        while operands.shape().len() > 2 {
+            let length = operands.shape()[0];
+            if length == 0 {
+                return;
+            }
+            if length > 1 {
+                let (first, others) = operands.split_at(Axis(0), 1);
+                self.planes(first);
+                operands = others;
+            } else {
+                operands = operands.first();
+            }
+        }
+        if let Some(plane) = operands.into_plane() {
+            self.plane(plane);
+        }
+    }
+
+    fn plane<T: Target<F>>(&mut self, mut plane: Plane<'_, F, T>) {
+        let (rows, columns) = plane.targets.dim();
+        if rows == 0 || columns == 0 {
+            return;
+        }
+        let width = match columns {
+            LONG.. if plane.some_columns_are_in_place() => columns.min(TILE / LINE),
+            LONG.. => columns.min(TILE / 2),
+            _ => columns,
+        };
+        let height = TILE / width;
+        for left in (0..columns).step_by(width) {
+            for top in (0..rows).step_by(height) {
+                let bottom = (top + height).min(rows);
+                let right = (left + width).min(columns);
+                self.tile(plane.tile(top..bottom, left..right), columns >= LONG);
+            }
+        }
+    }
+
+    /// `along_rows`: whether the kernel sees row after row, or the tile at once.
+    fn tile<T: Target<F>>(&mut self, tile: Plane<'_, F, T>, along_rows: bool) {
+        let Self {
+            kernel,
+            room,
+            lanes,
+        } = self;
+        let (rows, columns) = tile.targets.dim();
+        let width = if along_rows { columns } else { rows * columns };
+        let is_in_place = tile.predictions.is_none();
+        let predictions = tile
+            .predictions
+            .as_ref()
+            .map(|view| Input::of(view, None, width, false, &mut room.predictions));
+        let targets = Input::of(&tile.targets, tile.pair, width, true, &mut room.targets);
+        let (floats, mask) = match &tile.weights {
+            Weights::None => (None, None),
+            Weights::Floats(view) => {
+                let floats = Input::of(view, None, width, true, &mut room.weights);
+                (Some(floats), None)
+            }
+            Weights::Mask(view) => {
+                let mask = Input::of(view, None, width, true, &mut room.weights);
+                (None, Some(mask))
+            }
+        };
+        let mut loss = tile
+            .loss
+            .map(|view| Output::of(view, width, false, &mut room.loss));
+        let mut gradient = tile
+            .gradient
+            .map(|view| Output::of(view, width, is_in_place, &mut room.gradient));
+        for row in 0..rows * columns / width {
+            let weights = floats.as_ref().and_then(|floats| floats.row(row));
+            let weights = weights.or_else(|| mask.as_ref()?.row(row));
+            // There is a row of everything that there is: nothing is left out here.
+            let Some(targets) = targets.row(row) else {
+                continue;
+            };
+            let span = Span {
+                size: width,
+                predictions: predictions.as_ref().and_then(|input| input.slice(row)),
+                targets,
+                weights: weights.map_or(WeightStream::None, WeightStream::Floats),
+                loss: loss.as_mut().and_then(|output| output.row(row)),
+                gradient: gradient.as_mut().and_then(|output| output.row(row)),
+            };
+            kernel.run(span, lanes);
+        }
+        for output in [loss, gradient].into_iter().flatten() {
+            output.finish();
+        }
+    }
+}
+
+/// What the kernel reads of a tile, `width` elements at a time.
+struct Input<'b, F, T> {
+    view: ArrayView2<'b, T>,
+    pair: Option<BinaryLabels>,
+    /// All of them, where they are not read in place.
+    copy: Option<&'b [F]>,
+    width: usize,
+}
+
+impl<'b, F: Float, T: Target<F>> Input<'b, F, T> {
+    /// `is_constant_fine`: whether one value may stand for all of a row.
+    fn of(
+        view: &'b ArrayView2<'_, T>,
+        pair: Option<BinaryLabels>,
+        width: usize,
+        is_constant_fine: bool,
+        spare: &'b mut Option<[F; TILE]>,
+    ) -> Self {
+        let mut input = Self {
+            view: view.view(),
+            pair,
+            copy: None,
+            width,
+        };
+        match input.row(0) {
+            Some(Stream::Slice(_)) => {}
+            Some(Stream::Constant(_)) if is_constant_fine => {}
+            _ => {
+                let copy = room(spare, view.len());
+                gather(view, copy, pair);
+                input.copy = Some(copy);
+            }
+        }
+        input
+    }
+
+    fn row(&self, row: usize) -> Option<Stream<'b, F>> {
+        if let Some(copy) = self.copy {
+            return copy[row * self.width..]
+                .get(..self.width)
+                .map(Stream::Slice);
+        }
+        let stream = if self.width == self.view.len() {
+            Stream::of(&self.view)
+        } else {
+            Stream::of(&self.view.index_axis_move(Axis(0), row))
+        };
+        match stream? {
+            Stream::Constant(value) => Some(Stream::Constant(value.to_float(self.pair))),
+            Stream::Slice(row) => T::as_floats(row).map(Stream::Slice),
+        }
+    }
+
+    fn slice(&self, row: usize) -> Option<&'b [F]> {
+        match self.row(row)? {
+            Stream::Slice(row) => Some(row),
+            Stream::Constant(_) => None,
+        }
+    }
+}
+
+/// What the kernel writes of a tile.
+struct Output<'a, 'b, F> {
+    view: ArrayViewMut2<'a, F>,
+    /// All of them, where they are not written in place.
+    copy: Option<&'b mut [F]>,
+    width: usize,
+}
+
+impl<'a, 'b, F: Float> Output<'a, 'b, F> {
+    /// `is_read`: whether the kernel reads what it overwrites.
+    fn of(
+        mut view: ArrayViewMut2<'a, F>,
+        width: usize,
+        is_read: bool,
+        spare: &'b mut Option<[F; TILE]>,
+    ) -> Self {
+        let is_contiguous = view.is_standard_layout();
+        let size = view.len();
+        let are_rows = width < size && view.row_mut(0).is_standard_layout();
+        let copy = (!is_contiguous && !are_rows).then(|| {
+            let copy = room(spare, size);
+            if is_read {
+                gather(&view.view(), copy, None);
+            }
+            copy
+        });
+        Self { view, copy, width }
+    }
+
+    fn row(&mut self, row: usize) -> Option<&mut [F]> {
+        let whole = match &mut self.copy {
+            Some(copy) => Some(&mut **copy),
+            None if self.width == self.view.len() => self.view.as_slice_mut(),
+            None => return self.view.row_mut(row).into_slice(),
+        };
+        whole?.get_mut(row * self.width..)?.get_mut(..self.width)
+    }
+
+    fn finish(self) {
+        if let Some(copy) = self.copy {
+            scatter(copy, self.view);
+        }
+    }
+}
+
+/// Two axes.
+type Plane<'a, F, T> = Operands<'a, F, T, Ix2>;
+
+impl<F: Float, T: Target<F>> Plane<'_, F, T> {
+    /// Whether an operand's columns are contiguous.
+    fn some_columns_are_in_place(&self) -> bool {
+        self.each_strides()
+            .any(|strides| strides[0] == 1 && strides[1] != 1)
+    }
+
+    fn tile(&mut self, rows: Range<usize>, columns: Range<usize>) -> Plane<'_, F, T> {
+        let tile = [Slice::from(rows), Slice::from(columns)];
+        Plane {
+            predictions: self.predictions.as_ref().map(|floats| part(floats, tile)),
+            targets: part(&self.targets, tile),
+            pair: self.pair,
+            weights: match &self.weights {
+                Weights::None => Weights::None,
+                Weights::Floats(weights) => Weights::Floats(part(weights, tile)),
+                Weights::Mask(mask) => Weights::Mask(part(mask, tile)),
+            },
+            loss: self.loss.as_mut().map(|loss| part_mut(loss, tile)),
+            gradient: self.gradient.as_mut().map(|floats| part_mut(floats, tile)),
+        }
+    }
+}
+
+fn part<'v, A>(view: &'v ArrayView2<'_, A>, [rows, columns]: [Slice; 2]) -> ArrayView2<'v, A> {
+    let mut part = view.view();
+    part.slice_axis_inplace(Axis(0), rows);
+    part.slice_axis_inplace(Axis(1), columns);
+    part
+}
+
+fn part_mut<'v, A>(
+    view: &'v mut ArrayViewMut2<'_, A>,
+    [rows, columns]: [Slice; 2],
+) -> ArrayViewMut2<'v, A> {
+    let mut part = view.view_mut();
+    part.slice_axis_inplace(Axis(0), rows);
+    part.slice_axis_inplace(Axis(1), columns);
+    part
+}
+
+impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
+    /// Puts two axes last: that along which the first operand is the fastest, and before it that along which another
+    /// one is, or the longest.
+    fn with_plane_last(self) -> Self {
+        let (Some(column), other) = self.fastest_axes() else {
+            return self;
+        };
+        let shape = self.shape();
+        let others = (0..shape.len()).filter(|&axis| axis != column);
+        let row = other.or_else(|| others.clone().max_by_key(|&axis| shape[axis]));
+        let order = others
+            .filter(|&axis| Some(axis) != row)
+            .chain(row)
+            .chain([column])
+            .collect();
+        self.in_order(order)
+    }
+
+    /// The same with two axes, where there are no more.
+    fn into_plane(self) -> Option<Plane<'a, F, T>> {
+        let view = |view| plane(view);
+        Some(Plane {
+            predictions: match self.predictions {
+                Some(floats) => Some(view(floats)?),
+                None => None,
+            },
+            targets: plane(self.targets)?,
+            pair: self.pair,
+            weights: match self.weights {
+                Weights::None => Weights::None,
+                Weights::Floats(weights) => Weights::Floats(view(weights)?),
+                Weights::Mask(mask) => Weights::Mask(plane(mask)?),
+            },
+            loss: match self.loss {
+                Some(loss) => Some(plane_mut(loss)?),
+                None => None,
+            },
+            gradient: match self.gradient {
+                Some(gradient) => Some(plane_mut(gradient)?),
+                None => None,
+            },
+        })
+    }
+}
+
+fn plane<A>(mut view: ArrayViewD<'_, A>) -> Option<ArrayView2<'_, A>> {
+    while view.ndim() < 2 {
+        view = view.insert_axis(Axis(0));
+    }
+    view.into_dimensionality().ok()
+}
+
+fn plane_mut<A>(mut view: ArrayViewMutD<'_, A>) -> Option<ArrayViewMut2<'_, A>> {
+    while view.ndim() < 2 {
+        view = view.insert_axis(Axis(0));
+    }
+    view.into_dimensionality().ok()
+}
+
+/// Copies a tile to a slice in row-major order.
+fn gather<F: Float, T: Target<F>>(
+    from: &ArrayView2<'_, T>,
+    to: &mut [F],
+    pair: Option<BinaryLabels>,
+) {
+    // The sizes are the same: this cannot fail.
+    let Ok(to) = ArrayViewMut2::from_shape(from.raw_dim(), to) else {
+        return;
+    };
+    if by_columns(from) {
+        transpose(from.t(), to, pair);
+    } else {
+        copy_rows(from.view(), to, pair);
+    }
+}
+
+/// The inverse of [`gather`].
+fn scatter<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
+    let Ok(from) = ArrayView2::from_shape(to.raw_dim(), from) else {
+        return;
+    };
+    if by_columns(&to) {
+        transpose(from, to.reversed_axes(), None);
+    } else {
+        copy_rows(from, to, None);
+    }
+}
+
+/// Whether the columns are contiguous.
+fn by_columns<S: RawData>(tile: &ArrayBase<S, Ix2>) -> bool {
+    tile.strides()[0] == 1 && tile.strides()[1] != 1
+}
+
+fn copy_rows<F: Float, T: Target<F>>(
+    from: ArrayView2<'_, T>,
+    mut to: ArrayViewMut2<'_, F>,
+    pair: Option<BinaryLabels>,
+) {
+    for (mut from, mut to) in from.rows().into_iter().zip(to.rows_mut()) {
+        let is_turned = (from.stride_of(Axis(0)) < 0) != (to.stride_of(Axis(0)) < 0);
+        if from.stride_of(Axis(0)) < 0 {
+            from.invert_axis(Axis(0));
+        }
+        if to.stride_of(Axis(0)) < 0 {
+            to.invert_axis(Axis(0));
+        }
+        match (from.to_slice(), to.as_slice_mut(), is_turned) {
+            (Some(from), Some(to), false) => {
+                for (to, &x) in to.iter_mut().zip(from) {
+                    *to = x.to_float(pair);
+                }
+            }
+            (Some(from), Some(to), true) => {
+                for (to, &x) in to.iter_mut().rev().zip(from) {
+                    *to = x.to_float(pair);
+                }
+            }
+            _ => {
+                if is_turned {
+                    to.invert_axis(Axis(0));
+                }
+                let lanes = Zip::from(to).and(from);
+                lanes.for_each(|to, &x| *to = x.to_float(pair));
+            }
+        }
+    }
+}
+
+/// Makes columns of rows that are contiguous, as those of the result are.
+fn transpose<F: Float, T: Target<F>>(
+    from: ArrayView2<'_, T>,
+    to: ArrayViewMut2<'_, F>,
+    pair: Option<BinaryLabels>,
+) {
+    if T::as_floats(&[]).is_some() && from.nrows() >= SQUARE && from.ncols() >= SQUARE {
+        simd::dispatch(Squares { from, to });
+    } else {
+        copy_rows(from, to.reversed_axes(), pair);
+    }
+}
+
+/// Rows that become columns in registers.
+struct Squares<'a, 'b, F, T> {
+    from: ArrayView2<'a, T>,
+    to: ArrayViewMut2<'b, F>,
+}
+
+impl<F: Float, T: Target<F>> NullaryFnOnce for Squares<'_, '_, F, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { from, mut to } = self;
+        let zeros = [F::zero(); SQUARE];
+        for top in squares(to.nrows()) {
+            let (_, below) = to.view_mut().split_at(Axis(0), top);
+            let mut below = below.into_outer_iter_mut().map(ArrayViewMut::into_slice);
+            let mut lines: [&mut [F]; SQUARE] =
+                from_fn(|_| below.next().flatten().unwrap_or_default());
+            for left in squares(from.nrows()) {
+                let columns = F::transpose(from_fn(|k| {
+                    let row = from.index_axis_move(Axis(0), left + k).to_slice();
+                    let row = row.and_then(T::as_floats).and_then(|row| row.get(top..));
+                    row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
+                }));
+                for (line, column) in lines.iter_mut().zip(&columns) {
+                    let place = line.get_mut(left..);
+                    if let Some(place) = place.and_then(|line| line.first_chunk_mut()) {
+                        *place = *column;
+                    }
+                }
+            }
+        }
+    }
+}
