@@ -28,7 +28,18 @@ pub(crate) enum Weights<'a, F, D = IxDyn> {
     Mask(ArrayView<'a, bool, D>),
 }
 
-impl<F, D: Dimension> Weights<'_, F, D> {
+impl<'a, F, D: Dimension> Weights<'a, F, D> {
+    pub(super) fn reborrow<'b>(self) -> Weights<'b, F, D>
+    where
+        'a: 'b,
+    {
+        match self {
+            Weights::None => Weights::None,
+            Weights::Floats(view) => Weights::Floats(view.reborrow()),
+            Weights::Mask(view) => Weights::Mask(view.reborrow()),
+        }
+    }
+
     pub(super) fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
         match self {
             Weights::None => (Weights::None, Weights::None),

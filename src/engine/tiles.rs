@@ -407,7 +407,7 @@ fn plane_mut<A>(mut view: ArrayViewMutD<'_, A>) -> Option<ArrayViewMut2<'_, A>> 
 }
 
 /// Copies a tile to a slice in row-major order.
-fn gather<F: Float, T: Target<F>>(
+pub(super) fn gather<F: Float, T: Target<F>>(
     from: &ArrayView2<'_, T>,
     to: &mut [F],
     pair: Option<BinaryLabels>,
@@ -424,7 +424,7 @@ fn gather<F: Float, T: Target<F>>(
 }
 
 /// The inverse of [`gather`].
-fn scatter<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
+pub(super) fn scatter<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
     let Ok(from) = ArrayView2::from_shape(to.raw_dim(), from) else {
         return;
     };

@@ -300,7 +300,14 @@ fn two_forms<F>(entry: &Entry<F>) -> Vec<Form> {
 
 /// Of each rank, one with an axis of length 1; with rows of few and of many classes; larger than a tile.
 const SMALL: &[&[usize]] = &[&[], &[7], &[3, 4], &[1, 5], &[2, 3, 4], &[2, 3, 2, 5]];
-const LARGE: &[&[usize]] = &[&[67, 70], &[40, 33, 3], &[1100, 2], &[3, 1100]];
+const LARGE: &[&[usize]] = &[
+    &[67, 70],
+    &[40, 33, 3],
+    &[1100, 2],
+    &[3, 1100],
+    &[150, 130],
+    &[2, 8200],
+];
 
 fn elements<F: Number>() {
     for_all::<F>(SMALL, all_forms, Entry::edges, |reference| {

@@ -18,10 +18,13 @@ use super::rows::{
     ROWS, Room, Row, RowTarget, SHORT, Sink, Source,
 };
 use super::shape::distinct;
+use super::tiles::{gather, scatter};
 use crate::float::{Float, Target};
 
 /// How many short rows a kernel gets at once, where they lie one after the other.
 const BATCH: usize = 256;
+/// How many elements of long rows are copied at once, where they are not contiguous.
+const COPIED: usize = 8 * 1024;
 
 /// A rough number of nanoseconds for reading the score of a label, and its logarithm or the like.
 const PICKED: f32 = 2.5;
@@ -202,8 +205,10 @@ fn fill<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Wo
     }
     if work.picks {
         picked(rows, losses, work);
-    } else if work.classes > SHORT {
+    } else if work.classes > SHORT && (work.classes > COPIED || rows.contiguous()) {
         long(rows, losses, work);
+    } else if work.classes > SHORT {
+        long_copied(rows, losses, work);
     } else if rows.consecutive() {
         short(rows, losses, work, None);
     } else {
@@ -393,6 +398,79 @@ fn long<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Wo
     }
 }
 
+/// Rows that are not contiguous, several copied at once: where their columns are, a line of memory holds an element
+/// of each.
+#[inline(never)] // its frame is large
+fn long_copied<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+    let classes = work.classes;
+    let (mut score_copy, mut gradient_copy) = ([F::zero(); COPIED], [F::zero(); COPIED]);
+    let mut target_copy = match &rows.targets {
+        Targets::Dense(view) => view.first().map(|&t| [t; COPIED]),
+        Targets::None | Targets::Labels(_) => None,
+    };
+    let mut rest = rows;
+    for losses in losses.chunks_mut((COPIED / classes).max(1)) {
+        let shape = (losses.len(), classes);
+        let size = losses.len() * classes;
+        let (part, behind) = rest.split_at(Axis(0), losses.len());
+        rest = behind;
+        let (score_copy, gradient_copy) = (&mut score_copy[..size], &mut gradient_copy[..size]);
+        let (direct, strided) = match part.gradient {
+            Some(view) if !are_slices(&view.view()) => (None, Some(view)),
+            direct => (direct, None),
+        };
+        if let (None, Some(view)) = (&part.scores, &strided) {
+            gather(&view.view(), gradient_copy, None);
+        }
+        let gradient = match strided {
+            Some(_) => ArrayViewMut2::from_shape(shape, &mut *gradient_copy).ok(),
+            None => direct.map(|view| view.reborrow()),
+        };
+        let scores = match part.scores {
+            Some(view) if !are_slices(&view) => {
+                gather(&view, score_copy, None);
+                ArrayView2::from_shape(shape, score_copy).ok()
+            }
+            direct => direct.map(|view| view.reborrow()),
+        };
+        let targets = match part.targets {
+            Targets::Dense(view) => Targets::Dense(match &mut target_copy {
+                Some(copy) if !are_slices(&view) => copied(&view, &mut copy[..size]),
+                _ => view.reborrow(),
+            }),
+            Targets::Labels(view) => Targets::Labels(view.reborrow()),
+            Targets::None => Targets::None,
+        };
+        let rows = Rows {
+            scores,
+            targets,
+            weights: part.weights.reborrow(),
+            loss: None,
+            gradient,
+        };
+        long(rows, losses, work);
+        if let Some(view) = strided {
+            scatter(gradient_copy, view);
+        }
+    }
+}
+
+/// The same in row-major order, in a slice of the same size.
+fn copied<'b, T: Copy>(view: &ArrayView2<'b, T>, copy: &'b mut [T]) -> ArrayView2<'b, T> {
+    if let Ok(mut copy) = ArrayViewMut2::from_shape(view.raw_dim(), &mut *copy) {
+        copy.assign(view);
+    }
+    ArrayView2::from_shape(view.raw_dim(), copy).unwrap_or(*view)
+}
+
+/// Whether every row is contiguous.
+fn are_slices<T>(rows: &ArrayView2<'_, T>) -> bool {
+    rows.rows()
+        .into_iter()
+        .next()
+        .is_none_or(|row| row.is_standard_layout())
+}
+
 /// Copies of rows that do not lie one after the other.
 struct Copies<F> {
     scores: [F; ROWS * SHORT],
@@ -466,7 +544,7 @@ fn batches<F: Float, T: Target<F>>(
             match view.to_slice() {
                 Some(slice) => slice,
                 None => {
-                    copy_rows(&view, score_copy);
+                    gather(&view, score_copy, None);
                     &*score_copy
                 }
             }
@@ -477,9 +555,7 @@ fn batches<F: Float, T: Target<F>>(
                 BatchTargets::Dense(match view.to_slice().and_then(T::as_floats) {
                     Some(floats) => floats,
                     None => {
-                        for (to, t) in target_copy.iter_mut().zip(&view) {
-                            *to = t.to_float(None);
-                        }
+                        gather(&view, target_copy, None);
                         target_copy
                     }
                 })
@@ -488,7 +564,7 @@ fn batches<F: Float, T: Target<F>>(
         };
         let direct = out.as_ref().is_none_or(|out| out.is_standard_layout());
         if let (false, None, Some(out)) = (direct, scores, &out) {
-            copy_rows(&out.view(), gradient_copy);
+            gather(&out.view(), gradient_copy, None);
         }
         let mut direct_out = out.as_mut().and_then(|out| out.as_slice_mut());
         work.kernel.batch(Batch {
@@ -504,10 +580,8 @@ fn batches<F: Float, T: Target<F>>(
             },
             scratch,
         });
-        if let (false, Some(out)) = (direct, &mut out)
-            && let Ok(copied) = ArrayView2::from_shape(out.raw_dim(), gradient_copy)
-        {
-            out.assign(&copied);
+        if let (false, Some(out)) = (direct, &mut out) {
+            scatter(gradient_copy, out.view_mut());
         }
         if any_left_out {
             for offset in (0..n).filter(|&offset| left_out[offset]) {
@@ -521,6 +595,16 @@ fn batches<F: Float, T: Target<F>>(
 }
 
 impl<F: Float, T: Target<F>> Rows<'_, F, T> {
+    /// Whether each row is contiguous.
+    fn contiguous(&self) -> bool {
+        self.scores.iter().all(are_slices)
+            && self.gradient.iter().all(|view| are_slices(&view.view()))
+            && match &self.targets {
+                Targets::Dense(view) => are_slices(view),
+                Targets::None | Targets::Labels(_) => true,
+            }
+    }
+
     /// Whether the rows lie one after the other, as floats.
     fn consecutive(&self) -> bool {
         self.scores.iter().all(|view| view.is_standard_layout())
@@ -529,14 +613,6 @@ impl<F: Float, T: Target<F>> Rows<'_, F, T> {
                 Targets::Dense(view) => view.to_slice().and_then(T::as_floats).is_some(),
                 Targets::None | Targets::Labels(_) => true,
             }
-    }
-}
-
-/// Copies rows to a slice in row-major order.
-fn copy_rows<F: Float>(from: &ArrayView2<'_, F>, to: &mut [F]) {
-    // The sizes are the same: this cannot fail.
-    if let Ok(mut to) = ArrayViewMut2::from_shape(from.raw_dim(), to) {
-        to.assign(from);
     }
 }
 
