@@ -1,6 +1,7 @@
 //! Predictions and class targets that fit each other: checked before the first element, then handed to the engine.
 
 use ndarray::{ArrayView, ArrayView1, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn, Zip};
+use pulp::NullaryFnOnce;
 
 use super::ClassTargetShape;
 use crate::aggregate::Plan;
@@ -9,6 +10,7 @@ use crate::engine::items::{self, Job, Operands, Targets};
 use crate::engine::reduce::Pair;
 use crate::engine::rows::{Dense, ItemKernel};
 use crate::engine::shape::distinct;
+use crate::engine::simd;
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
 use crate::{Aggregate, Float, LossError, Target};
 
@@ -181,8 +183,10 @@ pub(crate) fn check_labels<F: Float, T: Target<F>>(
     let fits = |label: T| label.class() < classes || ignored(label);
     let once = distinct(labels, 0);
     let all_fit = match once.to_slice_memory_order() {
-        // without an early exit, so that it vectorises
-        Some(slice) => slice.iter().fold(true, |all, &label| all & fits(label)),
+        Some(slice) => simd::dispatch(AllFit {
+            labels: slice,
+            fits,
+        }),
         None => once.iter().all(|&label| fits(label)),
     };
     if all_fit {
@@ -191,6 +195,22 @@ pub(crate) fn check_labels<F: Float, T: Target<F>>(
     match labels.iter().enumerate().find(|&(_, &label)| !fits(label)) {
         Some((index, label)) => Err(class_out_of_range(index, label.label(), classes)),
         None => Ok(()),
+    }
+}
+
+struct AllFit<'a, T, P> {
+    labels: &'a [T],
+    fits: P,
+}
+
+impl<T: Copy, P: Fn(T) -> bool> NullaryFnOnce for AllFit<'_, T, P> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn call(self) -> bool {
+        // without an early exit, so that it vectorises
+        let Self { labels, fits } = self;
+        labels.iter().fold(true, |all, &label| all & fits(label))
     }
 }
 
