@@ -17,3 +17,4 @@ mod golden;
 mod gradients;
 mod layouts;
 mod options;
+mod properties;
