@@ -503,7 +503,10 @@ impl<F: Number> Case<F> {
         if let Some(got) = due.check("balanced_class_weights", got)? {
             let want = ArrayD::from_shape_fn(IxDyn(&[classes]), |class| {
                 let count = labels.iter().filter(|&&t| t == class[0] as i64).count();
-                F::of(labels.len() as f64 / (classes as f64 * count as f64))
+                F::of(match count {
+                    0 => f64::INFINITY,
+                    _ => labels.len() as f64 / (classes as f64 * count as f64),
+                })
             });
             same("balanced_class_weights", &got.into_dyn(), &want)?;
         }
