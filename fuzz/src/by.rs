@@ -54,6 +54,21 @@ impl<F: Number> By<F> {
         }
     }
 
+    /// Whether the weights, if any, lie as losses of that shape do in row-major order.
+    pub(crate) fn is_row_major(&self, loss: &[usize]) -> bool {
+        match self {
+            By::Mean | By::Sum => true,
+            By::WeightedMean(weights) | By::WeightedSum(weights) | By::NormalizedSum(weights) => {
+                let weights = weights.view();
+                weights.shape() == loss && weights.is_standard_layout()
+            }
+            By::MaskedMean(mask) => {
+                let mask = mask.view();
+                mask.shape() == loss && mask.is_standard_layout()
+            }
+        }
+    }
+
     pub(crate) fn aggregate(&self) -> Aggregate<'_, F> {
         match self {
             By::Mean => Aggregate::Mean,

@@ -323,10 +323,8 @@ impl<F: Number> Call<'_, F> {
         value: F,
         gradient: &ArrayD<F>,
     ) -> Checked {
-        if self
-            .ignored
-            .is_some_and(|ignored| ignored.iter().any(|&out| out))
-        {
+        let left_out = |ignored: &ArrayD<bool>| ignored.iter().any(|&out| out);
+        if self.ignored.is_some_and(left_out) || !self.by.is_row_major(losses.shape()) {
             return Ok(());
         }
         let by = self.by.aggregate();
