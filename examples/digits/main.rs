@@ -8,11 +8,15 @@
 //! cargo run --release --example digits
 //! cargo run --release --example digits -- --loss hinge --epochs 60 --seed 3
 //! ```
+//!
+//! `--dump FOLDER` writes all that another program needs to train the same network in the same way, and the curves to
+//! compare its own with: `benches/peers/training.py` does so in PyTorch.
 
-#[path = "common/chart.rs"]
+#[path = "../common/chart.rs"]
 mod chart;
-#[path = "common/data.rs"]
+#[path = "../common/data.rs"]
 mod data;
+mod dump;
 
 use std::error::Error;
 use std::fs;
@@ -22,6 +26,7 @@ use std::time::Instant;
 use chart::{Curve, Panel, Scale};
 use clap::{Parser, ValueEnum};
 use data::{Format, Samples, hold_out_a_fifth, read_table};
+use dump::Dump;
 use indicatif::{ProgressBar, ProgressStyle};
 use ndarray::{Array1, Array2, Axis, Zip};
 use ndarray_loss::{
@@ -59,6 +64,10 @@ struct Arguments {
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target"))]
     out: PathBuf,
 
+    /// Folder for the data, the initial weights, the order of the images and the losses, as CSV
+    #[arg(long, value_name = "FOLDER")]
+    dump: Option<PathBuf>,
+
     /// Fail if the share of test images that the network gets right is below this, between 0 and 1
     #[arg(long, value_name = "SHARE")]
     require_accuracy: Option<f32>,
@@ -69,10 +78,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (train, test) = load_digits()?;
     let mut rng = ChaCha8Rng::seed_from_u64(arguments.seed);
     let mut network = Network::new(&mut rng);
+    let dump = match &arguments.dump {
+        None => None,
+        Some(folder) => {
+            let dump = Dump::new(folder)?;
+            dump.start(&network, &train, &test)?;
+            Some(dump)
+        }
+    };
 
     let start = Instant::now();
     let history = fit(&mut network, &train, &test, &arguments, &mut rng)?;
     let seconds = start.elapsed().as_secs_f64();
+    if let Some(dump) = dump {
+        dump.end(&history)?;
+    }
 
     let on_train = network.evaluate(&train, arguments.loss)?;
     let on_test = network.evaluate(&test, arguments.loss)?;
@@ -296,8 +316,13 @@ impl Measures {
     }
 }
 
-/// After the first epoch, the second, ….
+/// What happened in the first epoch, the second, ….
+#[derive(Default)]
 struct History {
+    /// In which order the images were seen, and the losses of their batches.
+    orders: Vec<Vec<usize>>,
+    batches: Vec<Vec<f32>>,
+    /// After the epoch.
     train: Vec<Measures>,
     test: Vec<Measures>,
 }
@@ -310,10 +335,7 @@ fn fit(
     rng: &mut ChaCha8Rng,
 ) -> Result<History, Box<dyn Error>> {
     let loss = arguments.loss;
-    let mut history = History {
-        train: Vec::new(),
-        test: Vec::new(),
-    };
+    let mut history = History::default();
     let mut order: Vec<usize> = (0..train.len()).collect();
     // Written to stderr, and only where that is a terminal.
     let progress = ProgressBar::new(arguments.epochs.into()).with_style(
@@ -322,8 +344,9 @@ fn fit(
     for epoch in 0..arguments.epochs {
         let rate = learning_rate(epoch as f32 / arguments.epochs as f32);
         order.shuffle(rng);
+        let mut losses = Vec::new();
         for indices in order.chunks(BATCH_SIZE) {
-            network.train_step(&train.select(indices), loss, rate)?;
+            losses.push(network.train_step(&train.select(indices), loss, rate)?);
         }
         let (on_train, on_test) = (
             network.evaluate(train, loss)?,
@@ -331,6 +354,8 @@ fn fit(
         );
         progress.set_message(format!("test accuracy {:.1} %", 100.0 * on_test.top_1));
         progress.inc(1);
+        history.orders.push(order.clone());
+        history.batches.push(losses);
         history.train.push(on_train);
         history.test.push(on_test);
     }
