@@ -32,6 +32,9 @@
 //! | [`binary_hinge_loss`], [`_gradient`](binary_hinge_loss_gradient) | [`BinaryHingeLoss`] | max(0, δ − t·s) | two classes, a margin instead of probabilities |
 //! | [`binary_accuracy`] | – | 1 where (p ≥ threshold) = t | to report |
 //!
+//! <!-- drawn by `cargo run --release --example gallery -- --out docs` -->
+#![doc = include_str!("../docs/losses.svg")]
+//!
 //! Item-wise, one number for each row of scores, the classes along the last axis: the methods are those of
 //! [`ItemwiseLoss`].
 //!
