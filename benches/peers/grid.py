@@ -43,6 +43,13 @@ class Cell:
         return f"{self.items}x{self.classes}" if self.classes > 1 else str(self.items)
 
     @property
+    def label(self):
+        """For readers."""
+        loss, _, kind = self.loss.partition(":")
+        shape = self.shape.replace("x", " × ")
+        return f"`{loss}`{', ' + kind if kind else ''}, {shape}"
+
+    @property
     def name(self):
         return f"{self.section}/{self.loss}/{self.shape}"
 
@@ -58,6 +65,8 @@ class Cell:
             return 3 * n
         if self.section in ("fill", "sum", "aggregate"):
             return n
+        if self.section == "value":
+            return 2 * n
         if self.classes == 1:
             return 3 * n
         kind = self.loss.partition(":")[2]
@@ -86,6 +95,26 @@ def plain_cells():
     return cells("plain", ELEMENTWISE, [(n,) for n in SIZES]) + cells("plain", ITEMWISE, SHAPES)
 
 
+def value_cells():
+    """The mean alone."""
+    return cells("value", ["squared_error"], [(n,) for n in SIZES]) + cells(
+        "value", ["categorical_crossentropy:dense"], SHAPES
+    )
+
+
+def sweep_cells():
+    """Time against n."""
+    sizes = [(10**power,) for power in range(2, 8)]
+    return cells("fused", ["squared_error", "binary_crossentropy_with_logits"], sizes)
+
+
+def class_cells():
+    """About two million scores in rows of ever more classes."""
+    classes = [2, 4, 8, 16, 32, 64, 128, 512, 1000, 4096, 32000, 128000]
+    shapes = [(2**21 // count, count) for count in classes]
+    return cells("fused", ["categorical_crossentropy_with_logits:labels"], shapes)
+
+
 def triad(cell, threads="all"):
     return Cell("triad", threads, cell.elements)
 
@@ -105,7 +134,7 @@ def limit_pairs():
 
 
 def thread_cells():
-    """Where a second thread is waked, and where it must not be."""
+    """Over five decades: where a second thread is waked, and where it must not be."""
     sizes = [10**2, 10**3, 10**4, 3 * 10**4, 10**5, 2 * 10**5, 3 * 10**5, 10**6, 10**7]
     shapes = [(rows, 10) for rows in (10**2, 10**3, 3 * 10**3, 10**4, 3 * 10**4, 10**5)]
     shapes += [(rows, 1000) for rows in (4, 32, 128, 256, 512, 1024)]

@@ -1,14 +1,15 @@
-"""Time ndarray-loss beside PyTorch, XLA and the machine's own limits, and write RESULTS.md and results.json.
+"""Time ndarray-loss beside what else there is, and write RESULTS.md with its pictures.
 
 Each cell runs in turn in every library, several rounds, each in a process of its own that waits while another one
 works; all have the same threads and the same numbers, and what they compute is compared. Times are medians; a ratio
 is the median of the rounds' ratios, above 1 where ndarray-loss is faster.
 
     python benches/peers/run.py
+    python benches/peers/run.py --peers PyTorch
 """
 
 import argparse
-import dataclasses
+import contextlib
 import datetime
 import functools
 import json
@@ -20,14 +21,26 @@ import statistics
 import subprocess
 import sys
 import time
+import tomllib
 
 import grid
+import pictures
+from results import MACHINE, OURS, Result
 
 FOLDER = pathlib.Path(__file__).resolve().parent
-OURS, MACHINE, TORCH, XLA = "ndarray-loss", "machine", "PyTorch", "XLA"
-PEERS = [TORCH, XLA]
+SCRIPTS = {"PyTorch": "worker_torch.py", "XLA": "worker_jax.py", "NumPy": "worker_numpy.py"}
+# By the name in the tables: what the Rust worker calls it, and the package whose version counts.
+CRATES = {
+    "burn (ndarray)": ("burn-ndarray", "burn"),
+    "burn (flex)": ("burn-flex", "burn-flex"),
+    "candle": ("candle", "candle-core"),
+    "ndarray": ("ndarray", "ndarray"),
+    "ndarray-stats": ("ndarray-stats", "ndarray-stats"),
+}
+PEERS = [*SCRIPTS, *CRATES]
 # Between two processes, for the threads of the first to fall asleep.
 PAUSE = 0.01
+# How far what they compute may be apart: some add up millions of numbers in plain `f32`.
 TOLERANCE = 2e-3
 
 
@@ -57,6 +70,7 @@ class Worker:
         self.process.wait()
 
 
+@functools.cache
 def build():
     """The path of the Rust worker, built in release mode."""
     command = ["cargo", "build", "--release", "--message-format", "json-render-diagnostics"]
@@ -65,40 +79,32 @@ def build():
     return next(message["executable"] for message in messages if message.get("executable"))
 
 
-def start(threads):
-    """All workers, and the versions of the libraries."""
+@contextlib.contextmanager
+def started(peers, threads):
+    """All workers with that many threads, and the versions of the peers."""
+    binary, processors = build(), os.sched_getaffinity(0)
     # The workers inherit it; XLA has no other way to be told.
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    counts = ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "PEERS_THREADS")
+    os.sched_setaffinity(0, sorted(processors)[:threads])
+    counts = ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PEERS_THREADS")
     environment = os.environ | {name: str(threads) for name in counts} | {"JAX_PLATFORMS": "cpu"}
-    binary = build()
+    locked = tomllib.loads((FOLDER / "Cargo.lock").read_text())["package"]
+    locked = {package["name"]: package["version"] for package in locked}
     workers = {name: Worker([binary, name], environment) for name in (OURS, MACHINE)}
-    versions = {}
-    for name, script in ((TORCH, "worker_torch.py"), (XLA, "worker_jax.py")):
-        workers[name] = Worker([sys.executable, script], environment)
-        versions[name] = workers[name].read()["version"]
-    return workers, versions
-
-
-@dataclasses.dataclass
-class Result:
-    """One row of a table: nanoseconds of every round by column."""
-
-    cell: grid.Cell
-    times: dict[str, list[float]]
-
-    def median(self, column):
-        return statistics.median(self.times[column])
-
-    def ratio(self, column, base=OURS):
-        """How many times longer than the base it took; None if it was not measured."""
-        if column not in self.times:
-            return None
-        return statistics.median(map(lambda a, b: a / b, self.times[column], self.times[base]))
-
-    def bandwidth(self, column, cell=None):
-        """In gigabytes a second."""
-        return (cell or self.cell).bytes / self.median(column)
+    versions = []
+    for name in peers:
+        if name in SCRIPTS:
+            workers[name] = Worker([sys.executable, SCRIPTS[name]], environment)
+            versions.append(workers[name].read()["version"])
+        else:
+            library, package = CRATES[name]
+            workers[name] = Worker([binary, library], environment)
+            versions.append(f"{package} {locked[package]}")
+    try:
+        yield workers, versions
+    finally:
+        for worker in workers.values():
+            worker.close()
+        os.sched_setaffinity(0, processors)
 
 
 def agree(cell, name, answer, ours):
@@ -131,11 +137,12 @@ def measure(cell, entries, rounds, seconds):
 def against_peers(cells, workers, rounds, seconds):
     results = []
     for cell in cells:
-        entries = [(name, workers[name], {"cell": cell.name}) for name in (OURS, *PEERS)]
+        peers = [name for name in workers if name not in (OURS, MACHINE)]
+        entries = [(name, workers[name], {"cell": cell.name}) for name in (OURS, *peers)]
         for limit in ("all", "one"):
             entries.append((limit, workers[MACHINE], {"cell": grid.triad(cell, limit).name}))
         results.append(measure(cell, entries, rounds, seconds))
-        report(results[-1], PEERS)
+        report(results[-1], peers)
     return results
 
 
@@ -156,6 +163,8 @@ def across_threads(cells, threads, workers, rounds, seconds):
             (column, workers[OURS], {"cell": cell.name, "threads": count})
             for column, count in ((OURS, threads), ("one thread", 1))
         ]
+        for limit in ("all", "one"):
+            entries.append((limit, workers[MACHINE], {"cell": grid.triad(cell, limit).name}))
         results.append(measure(cell, entries, rounds, seconds))
         report(results[-1], ["one thread"])
     return results
@@ -177,7 +186,7 @@ def duration(nanoseconds):
 
 
 def ratio(value):
-    return "–" if value is None else f"{value:.2f}×" if value < 10 else f"{value:.0f}×"
+    return "—" if value is None else f"{value:.2f}×" if value < 10 else f"{value:.0f}×"
 
 
 def percent(value):
@@ -189,23 +198,16 @@ def table(header, rows):
     return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
 
 
-def label(cell):
-    loss, _, kind = cell.loss.partition(":")
-    shape = cell.shape.replace("x", " × ")
-    return f"`{loss}`{', ' + kind if kind else ''}, {shape}"
-
-
-def peer_table(results):
+def peer_table(results, peers):
     rows = []
     for result in results:
         limit = min(result.median("all"), result.median("one"))
         share = result.bandwidth(OURS) / (grid.triad(result.cell).bytes / limit)
-        times = [duration(result.median(name)) for name in (OURS, *PEERS)]
         rows.append(
-            [label(result.cell), *times, *(ratio(result.ratio(peer)) for peer in PEERS)]
-            + [f"{result.bandwidth(OURS):.1f}", percent(share)]
+            [result.cell.label, duration(result.median(OURS)), f"{result.bandwidth(OURS):.1f}", percent(share)]
+            + [ratio(result.ratio(peer)) for peer in peers]
         )
-    return table(["work", OURS, *PEERS, *(f"against {peer}" for peer in PEERS), "GB/s", "of the triad"], rows)
+    return table(["work", OURS, "GB/s", "of the triad", *peers], rows)
 
 
 def machine_table(results):
@@ -215,31 +217,37 @@ def machine_table(results):
         ours, theirs = result.bandwidth(OURS), result.bandwidth(limit.name, limit)
         # The ratio of the times is taken within a round, as everywhere.
         share = result.ratio(limit.name) * result.cell.bytes / limit.bytes
-        work = f"{result.cell.section} {label(result.cell)}"
+        work = f"{result.cell.section} {result.cell.label}"
         rows.append([work, duration(result.median(OURS)), f"{ours:.1f}", limit.section, f"{theirs:.1f}", percent(share)])
     return table(["work", "time", "GB/s", "limit", "its GB/s", "share"], rows)
 
 
 def thread_table(results):
-    rows = [
-        [f"{result.cell.section} {label(result.cell)}"]
-        + [duration(result.median("one thread")), duration(result.median(OURS)), ratio(result.ratio("one thread"))]
-        for result in results
-    ]
-    return table(["work", "one thread", "all threads", "gain"], rows)
+    rows = []
+    for result in results:
+        triad = grid.triad(result.cell).bytes
+        one = result.bandwidth("one thread") / (triad / result.median("one"))
+        many = result.bandwidth(OURS) / (triad / min(result.median("all"), result.median("one")))
+        rows.append(
+            [f"{result.cell.section} {result.cell.label}"]
+            + [duration(result.median("one thread")), duration(result.median(OURS)), ratio(result.ratio("one thread"))]
+            + [percent(one), percent(many)]
+        )
+    header = ["work", "one thread", "all threads", "gain", "of the triad, one thread", "of the triad, all threads"]
+    return table(header, rows)
 
 
-def summary_table(groups):
+def summary_table(groups, peers):
     """Geometric mean and worst cell of each group against each peer."""
     rows = []
     for title, results in groups:
-        for peer in PEERS:
+        for peer in peers:
             ratios = [(result.ratio(peer), result.cell) for result in results if peer in result.times]
             if not ratios:
                 continue
             worst, cell = min(ratios, key=lambda pair: pair[0])
             mean = statistics.geometric_mean(value for value, _ in ratios)
-            rows.append([title, peer, str(len(ratios)), ratio(mean), ratio(worst), label(cell)])
+            rows.append([title, peer, str(len(ratios)), ratio(mean), ratio(worst), cell.label])
     return table(["grid", "against", "cells", "geometric mean", "worst", "worst cell"], rows)
 
 
@@ -250,34 +258,66 @@ def processor():
     return "unknown processor"
 
 
-def document(steps, plain, limits, threads, facts):
-    small = [result for result in plain if result.cell.classes > 1 or result.cell.items <= 10**5]
-    large = [result for result in plain if result.cell.classes == 1 and result.cell.items > 10**5]
-    groups = [("step", steps), ("plain, n ≤ 10⁵ and item-wise", small), ("plain, n = 10⁷", large)]
-    command = "python benches/peers/run.py"
-    lines = ["# Beside other libraries", "", f"Written by `{command}`. {facts}", ""]
-    lines += ["Ratios are their time over ours: above 1, ndarray-loss is faster. All times are for `f32`.", ""]
-    lines += ["## Summary", "", *summary_table(groups)]
+def document(tables, peers, facts):
+    small = [result for result in tables["plain"] if result.cell.classes > 1 or result.cell.items <= 10**5]
+    large = [result for result in tables["plain"] if result.cell.classes == 1 and result.cell.items > 10**5]
+    groups = [
+        ("step", tables["steps"]),
+        ("plain, n ≤ 10⁵ and item-wise", small),
+        ("plain, n = 10⁷", large),
+        ("value alone", tables["values"]),
+    ]
+    lines = ["# Beside other libraries", "", f"Written by `python benches/peers/run.py`. {facts}", ""]
     lines += [
+        "Ratios are their time over ours: above 1, ndarray-loss is faster. All times are for `f32`. A dash stands where "
+        "a library has no such function: ndarray-stats knows two losses, no gradients, and the place of a maximum. "
+        "`ndarray` and NumPy are the formula as one would type it, on one thread, as these libraries are; the others "
+        "have the losses of their own, or the formula where they have none.",
+        "",
+        "## Summary",
+        "",
+        *summary_table(groups, peers),
+        f"![ratios]({pictures.RATIOS})",
+        "",
+        f"![time against n]({pictures.SIZES})",
+        "",
         "## A training step",
         "",
         "Value and gradient of the mean: `objective_and_gradient_into` into a buffer; forward and backward; "
         "`jax.jit(jax.value_and_grad(…))`. `top1` and `top5` are the mean of `categorical_accuracy`. The triad "
         "`o = a + s·b` has as many elements; the better one of one and of all threads counts.",
         "",
-        *peer_table(steps),
+        *peer_table(tables["steps"], peers),
         "## Plain functions",
         "",
         'A new array of losses: the plain function; `reduction="none"`; the jitted function.',
         "",
-        *peer_table(plain),
+        *peer_table(tables["plain"], peers),
+        "## The value alone",
+        "",
+        "`objective`, the mean without an array of losses and without a gradient.",
+        "",
+        *peer_table(tables["values"], peers),
+        "## The machine's limits",
+        "",
+        *machine_table(tables["limits"]),
+        "## Threads",
+        "",
+        "Sequential over parallel: a gain below 1 would be a loss. Where the share of the triad's bandwidth is near "
+        "100 %, the memory is the limit and a further thread cannot help; where the gain is 1 at a small size, the "
+        "work is not worth waking a thread.",
+        "",
+        *thread_table(tables["threads"]),
+        "## Classes",
+        "",
+        "About two million scores, in rows of ever more classes.",
+        "",
+        *thread_table(tables["classes"]),
     ]
-    lines += ["## The machine's limits", "", *machine_table(limits)]
-    lines += ["## Threads", "", "Sequential over parallel: a gain below 1 would be a loss.", "", *thread_table(threads)]
     return "\n".join(lines)
 
 
-def raw(**tables):
+def raw(tables):
     return {
         title: {result.cell.name: {column: result.median(column) for column in result.times} for result in results}
         for title, results in tables.items()
@@ -286,6 +326,7 @@ def raw(**tables):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, metavar="PEER", help=", ".join(PEERS))
     parser.add_argument("--threads", type=int, default=2, help="for every library (default %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="(default %(default)s)")
     parser.add_argument("--seconds", type=float, default=0.15, help="for a cell of one library (default %(default)s)")
@@ -297,27 +338,35 @@ def main():
         arguments.rounds, arguments.seconds = 1, 0.02
 
     begun = time.monotonic()
-    workers, versions = start(arguments.threads)
 
     def chosen(cells, cell=lambda item: item):
         return [item for item in cells if arguments.only.search(cell(item).name)]
 
-    run = functools.partial(dict, workers=workers, rounds=arguments.rounds, seconds=arguments.seconds)
-    steps = against_peers(chosen(grid.step_cells()), **run())
-    plain = against_peers(chosen(grid.plain_cells()), **run())
-    limits = against_machine(chosen(grid.limit_pairs(), lambda pair: pair[0]), **run())
-    threads = across_threads(chosen(grid.thread_cells()), arguments.threads, **run())
-    for worker in workers.values():
-        worker.close()
+    tables, sweeps = {}, {}
+    with started(arguments.peers, arguments.threads) as (workers, versions):
+        run = functools.partial(dict, workers=workers, rounds=arguments.rounds, seconds=arguments.seconds)
+        tables["steps"] = against_peers(chosen(grid.step_cells()), **run())
+        tables["plain"] = against_peers(chosen(grid.plain_cells()), **run())
+        tables["values"] = against_peers(chosen(grid.value_cells()), **run())
+        tables["limits"] = against_machine(chosen(grid.limit_pairs(), lambda pair: pair[0]), **run())
+        tables["threads"] = across_threads(chosen(grid.thread_cells()), arguments.threads, **run())
+        tables["classes"] = across_threads(chosen(grid.class_cells()), arguments.threads, **run())
+        sweeps[arguments.threads] = against_peers(chosen(grid.sweep_cells()), **run())
+    if arguments.threads > 1:
+        with started(arguments.peers, 1) as (workers, _):
+            run = functools.partial(dict, workers=workers, rounds=arguments.rounds, seconds=arguments.seconds)
+            sweeps[1] = against_peers(chosen(grid.sweep_cells()), **run())
 
     facts = (
         f"{datetime.date.today()}, {processor()}, {arguments.threads} threads, {arguments.rounds} rounds of "
-        f"{arguments.seconds:g} s a cell; {', '.join(versions.values())}."
+        f"{arguments.seconds:g} s a cell; {', '.join(versions)}."
     )
     arguments.output.mkdir(parents=True, exist_ok=True)
-    text = document(steps, plain, limits, threads, facts)
+    text = document(tables, arguments.peers, facts)
     (arguments.output / "RESULTS.md").write_text(text, encoding="utf-8")
-    medians = {"facts": facts} | raw(steps=steps, plain=plain, limits=limits, threads=threads)
+    pictures.ratios(tables["steps"], arguments.peers, arguments.output / pictures.RATIOS)
+    pictures.sizes(sweeps, arguments.peers, arguments.output / pictures.SIZES)
+    medians = {"facts": facts} | raw(tables) | {f"sweep, {count}": raw(sweeps)[count] for count in sweeps}
     (arguments.output / "results.json").write_text(json.dumps(medians, indent=1) + "\n", encoding="utf-8")
     print(f"wrote {arguments.output / 'RESULTS.md'} in {time.monotonic() - begun:.0f} s", file=sys.stderr)
 

@@ -48,6 +48,9 @@ def prepare(cell):
     if cell.section == "fused":
         loss = LOSSES[cell.loss]
         compiled = jax.jit(jax.value_and_grad(lambda p, t: loss(p, t).mean()))
+    elif cell.section == "value":
+        loss = LOSSES[cell.loss]
+        compiled = jax.jit(lambda p, t: loss(p, t).mean())
     elif cell.section == "plain":
         compiled = jax.jit(LOSSES[cell.loss])
     elif cell.section == "accuracy":

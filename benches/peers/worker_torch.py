@@ -75,6 +75,9 @@ def prepare(cell):
     if cell.section == "plain":
         loss = LOSSES[cell.loss][0]
         return lambda: loss(predictions, targets), lambda: (loss(predictions, targets).double().mean().item(), None)
+    if cell.section == "value":
+        mean = LOSSES[cell.loss][1]
+        return lambda: mean(predictions, targets), lambda: (mean(predictions, targets).item(), None)
     if cell.section == "accuracy":
         top_k = int(cell.loss.removeprefix("top"))
         return (

@@ -1,6 +1,7 @@
 //! The name of a cell: what is done, with which loss, on how many elements.
 
 use std::fmt::Display;
+use std::num::ParseIntError;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -33,6 +34,26 @@ impl TryFrom<String> for Cell {
             items: number(items)?,
             classes: number(classes)?,
         })
+    }
+}
+
+impl Cell {
+    /// The loss, without the kind of its targets.
+    pub(crate) fn name(&self) -> &str {
+        self.loss.split(':').next().unwrap_or_default()
+    }
+
+    /// `labels` or `dense`.
+    pub(crate) fn targets(&self) -> Option<&str> {
+        self.loss.split_once(':').map(|(_, kind)| kind)
+    }
+
+    /// k, if it is a top-k accuracy.
+    pub(crate) fn top_k(&self) -> Result<Option<usize>, ParseIntError> {
+        match self.section.as_str() {
+            "accuracy" => self.loss.trim_start_matches("top").parse().map(Some),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -5,7 +5,11 @@
 mod cell;
 mod data;
 mod machine;
+mod naive;
 mod ours;
+mod stats;
+mod with_burn;
+mod with_candle;
 mod work;
 
 use std::error::Error;
@@ -39,9 +43,14 @@ struct Answer {
 type Prepare = fn(&Cell) -> Result<Option<Box<dyn Work>>, Box<dyn Error>>;
 
 /// The libraries by name. Another one is a module with such a function and a line here.
-const LIBRARIES: [(&str, Prepare); 2] = [
+const LIBRARIES: [(&str, Prepare); 7] = [
     ("ndarray-loss", ours::prepare),
     ("machine", machine::prepare),
+    ("ndarray", naive::prepare),
+    ("ndarray-stats", stats::prepare),
+    ("burn-ndarray", with_burn::ndarray),
+    ("burn-flex", with_burn::flex),
+    ("candle", with_candle::prepare),
 ];
 
 /// The last cell, kept for further rounds.

@@ -2,18 +2,18 @@
 
 use std::error::Error;
 
-use ndarray::{Array, Array1, Array2, Dimension};
+use ndarray::{Array, Array1, Array2, Dimension, Ix2};
 use ndarray_loss::{
     Aggregate, BinaryCrossentropy, BinaryCrossentropyWithLogits, BinaryHingeLoss, BinaryLabels,
-    CategoricalCrossentropy, CategoricalCrossentropyWithLogits, ElementwiseLoss, HuberLoss,
-    ItemwiseLoss, LossError, MulticlassHingeLoss, Scores, SquaredError, aggregate,
-    binary_crossentropy, binary_crossentropy_with_logits, binary_hinge_loss, categorical_accuracy,
-    categorical_crossentropy, categorical_crossentropy_with_logits, huber_loss,
-    multiclass_hinge_loss, squared_error,
+    CategoricalCrossentropy, CategoricalCrossentropyWithLogits, ClassTargetShape, ElementwiseLoss,
+    HuberLoss, ItemwiseLoss, LossError, MulticlassHingeLoss, Scores, SquaredError, Target,
+    aggregate, binary_crossentropy, binary_crossentropy_with_logits, binary_hinge_loss,
+    categorical_accuracy, categorical_crossentropy, categorical_crossentropy_with_logits,
+    huber_loss, multiclass_hinge_loss, squared_error,
 };
 
 use crate::cell::Cell;
-use crate::data::{self, Stream};
+use crate::data::{self, Inputs, Stream};
 use crate::work::{Filling, Making, Running, Work};
 
 const DELTA: f32 = 1.0;
@@ -21,54 +21,35 @@ const DELTA: f32 = 1.0;
 type Maybe = Result<Option<Box<dyn Work>>, Box<dyn Error>>;
 
 pub(crate) fn prepare(cell: &Cell) -> Maybe {
-    match cell.section.as_str() {
-        "fused" if cell.classes == 1 => fused_elementwise(cell),
-        "fused" => fused_itemwise(cell),
-        "plain" if cell.classes == 1 => plain_elementwise(cell),
-        "plain" => plain_itemwise(cell),
-        "into" => into(cell),
-        "accuracy" => accuracy(cell),
-        "aggregate" => mean(cell),
+    if let Some(top_k) = cell.top_k()? {
+        let (p, t) = data::ranked(cell);
+        return Ok(Some(running(move || {
+            aggregate(&categorical_accuracy(&p, &t, top_k)?, Aggregate::Mean)
+        })));
+    }
+    match (cell.section.as_str(), data::of(cell)) {
+        ("fused", Some(Inputs::Elements(p, t))) => fused_elementwise(cell, p, t),
+        ("fused", Some(Inputs::Labels(p, t))) => fused_itemwise(cell, p, t),
+        ("fused", Some(Inputs::Dense(p, t))) => fused_itemwise(cell, p, t),
+        ("plain", Some(Inputs::Elements(p, t))) => plain_elementwise(cell, p, t),
+        ("plain", Some(Inputs::Labels(p, t))) => plain_itemwise(cell, p, t),
+        ("plain", Some(Inputs::Dense(p, t))) => plain_itemwise(cell, p, t),
+        ("into", Some(Inputs::Elements(p, t))) => into(cell, p, t),
+        ("value", Some(inputs)) => Ok(value(cell, inputs)),
+        ("aggregate", _) => Ok(Some(mean(cell))),
         _ => Ok(None),
     }
 }
-
-/// Predictions and targets of an element-wise loss.
-fn pairs(cell: &Cell) -> Option<(Array1<f32>, Array1<f32>)> {
-    let n = cell.items;
-    let predictions = |low, high| data::between(Stream::Predictions, low, high, n);
-    let classes = |low, high| data::either(Stream::Targets, low, high, n);
-    Some(match cell.loss.as_str() {
-        "squared_error" | "huber_loss" => (
-            predictions(-2.0, 2.0),
-            data::between(Stream::Targets, -2.0, 2.0, n),
-        ),
-        "binary_crossentropy" => (predictions(0.01, 0.99), classes(0.0, 1.0)),
-        "binary_hinge_loss" => (predictions(-2.0, 2.0), classes(-1.0, 1.0)),
-        "binary_crossentropy_with_logits" => (predictions(-8.0, 8.0), classes(0.0, 1.0)),
-        _ => return None,
-    })
-}
-
-/// Predictions of an item-wise loss.
-fn scores(cell: &Cell, loss: &str) -> Array2<f32> {
-    let (items, classes) = (cell.items, cell.classes);
-    match loss {
-        "categorical_crossentropy" => data::distributions(Stream::Predictions, items, classes),
-        _ => data::rows(-8.0, 8.0, items, classes),
-    }
-}
-
-fn fused_elementwise(cell: &Cell) -> Maybe {
-    let Some((p, t)) = pairs(cell) else {
-        return Ok(None);
-    };
-    Ok(Some(match cell.loss.as_str() {
-        "squared_error" => fused(SquaredError, p, t),
-        "huber_loss" => fused(HuberLoss::new(DELTA)?, p, t),
-        "binary_crossentropy" => fused(BinaryCrossentropy, p, t),
-        "binary_hinge_loss" => fused(hinge()?, p, t),
-        "binary_crossentropy_with_logits" => fused(BinaryCrossentropyWithLogits::default(), p, t),
+/// The mean and its gradient, into a buffer.
+fn fused_elementwise(cell: &Cell, p: Array1<f32>, t: Array1<f32>) -> Maybe {
+    Ok(Some(match cell.name() {
+        "squared_error" => fused_pairs(SquaredError, p, t),
+        "huber_loss" => fused_pairs(HuberLoss::new(DELTA)?, p, t),
+        "binary_crossentropy" => fused_pairs(BinaryCrossentropy, p, t),
+        "binary_hinge_loss" => fused_pairs(hinge()?, p, t),
+        "binary_crossentropy_with_logits" => {
+            fused_pairs(BinaryCrossentropyWithLogits::default(), p, t)
+        }
         _ => return Ok(None),
     }))
 }
@@ -77,7 +58,7 @@ fn hinge() -> Result<BinaryHingeLoss<f32>, LossError> {
     BinaryHingeLoss::new(DELTA, Scores::LogOdds, BinaryLabels::PlusMinusOne)
 }
 
-fn fused<L>(loss: L, p: Array1<f32>, t: Array1<f32>) -> Box<dyn Work>
+fn fused_pairs<L>(loss: L, p: Array1<f32>, t: Array1<f32>) -> Box<dyn Work>
 where
     L: ElementwiseLoss<f32> + 'static,
 {
@@ -94,48 +75,30 @@ where
     Box::new(Filling { buffer, step })
 }
 
-fn fused_itemwise(cell: &Cell) -> Maybe {
-    let Some((name, targets)) = cell.loss.split_once(':') else {
-        return Ok(None);
-    };
-    let p = scores(cell, name);
-    let labels = || data::labels(cell.items, cell.classes);
-    let dense = || data::distributions(Stream::Targets, cell.items, cell.classes);
-    let mean = Aggregate::Mean;
-    let buffer = Array2::zeros(p.dim());
-    Ok(Some(match (name, targets) {
-        ("categorical_crossentropy", "labels") => {
-            let (loss, t) = (CategoricalCrossentropy, labels());
-            filling(buffer, move |g| {
-                loss.objective_and_gradient_into(&p, &t, &mean, g)
-            })
-        }
-        ("categorical_crossentropy", "dense") => {
-            let (loss, t) = (CategoricalCrossentropy, dense());
-            filling(buffer, move |g| {
-                loss.objective_and_gradient_into(&p, &t, &mean, g)
-            })
-        }
-        ("multiclass_hinge_loss", "labels") => {
-            let (loss, t) = (MulticlassHingeLoss::new(DELTA)?, labels());
-            filling(buffer, move |g| {
-                loss.objective_and_gradient_into(&p, &t, &mean, g)
-            })
-        }
-        ("categorical_crossentropy_with_logits", "labels") => {
-            let (loss, t) = (CategoricalCrossentropyWithLogits::default(), labels());
-            filling(buffer, move |g| {
-                loss.objective_and_gradient_into(&p, &t, &mean, g)
-            })
-        }
-        ("categorical_crossentropy_with_logits", "dense") => {
-            let (loss, t) = (CategoricalCrossentropyWithLogits::default(), dense());
-            filling(buffer, move |g| {
-                loss.objective_and_gradient_into(&p, &t, &mean, g)
-            })
+fn fused_itemwise<T, E>(cell: &Cell, p: Array2<f32>, t: Array<T, E>) -> Maybe
+where
+    T: Target<f32, Kind: ClassTargetShape<Ix2, E>> + Send + 'static,
+    E: Dimension + 'static,
+{
+    Ok(Some(match cell.name() {
+        "categorical_crossentropy" => fused_rows(CategoricalCrossentropy, p, t),
+        "multiclass_hinge_loss" => fused_rows(MulticlassHingeLoss::new(DELTA)?, p, t),
+        "categorical_crossentropy_with_logits" => {
+            fused_rows(CategoricalCrossentropyWithLogits::default(), p, t)
         }
         _ => return Ok(None),
     }))
+}
+
+fn fused_rows<L, T, E>(loss: L, p: Array2<f32>, t: Array<T, E>) -> Box<dyn Work>
+where
+    L: ItemwiseLoss<f32> + 'static,
+    T: Target<f32, Kind: ClassTargetShape<Ix2, E>> + Send + 'static,
+    E: Dimension + 'static,
+{
+    filling(Array::zeros(p.dim()), move |gradient: &mut Array2<f32>| {
+        loss.objective_and_gradient_into(&p, &t, Aggregate::Mean, gradient)
+    })
 }
 
 fn making<D, S>(step: S) -> Box<dyn Work>
@@ -146,12 +109,10 @@ where
     Box::new(Making(step))
 }
 
-fn plain_elementwise(cell: &Cell) -> Maybe {
-    let Some((p, t)) = pairs(cell) else {
-        return Ok(None);
-    };
+/// A new array of losses.
+fn plain_elementwise(cell: &Cell, p: Array1<f32>, t: Array1<f32>) -> Maybe {
     let (scores, labels) = (Scores::LogOdds, BinaryLabels::PlusMinusOne);
-    Ok(Some(match cell.loss.as_str() {
+    Ok(Some(match cell.name() {
         "squared_error" => making(move || squared_error(&p, &t)),
         "huber_loss" => making(move || huber_loss(&p, &t, DELTA)),
         "binary_crossentropy" => making(move || binary_crossentropy(&p, &t)),
@@ -163,32 +124,15 @@ fn plain_elementwise(cell: &Cell) -> Maybe {
     }))
 }
 
-fn plain_itemwise(cell: &Cell) -> Maybe {
-    let Some((name, targets)) = cell.loss.split_once(':') else {
-        return Ok(None);
-    };
-    let p = scores(cell, name);
-    let labels = || data::labels(cell.items, cell.classes);
-    let dense = || data::distributions(Stream::Targets, cell.items, cell.classes);
-    Ok(Some(match (name, targets) {
-        ("categorical_crossentropy", "labels") => {
-            let t = labels();
-            making(move || categorical_crossentropy(&p, &t))
-        }
-        ("categorical_crossentropy", "dense") => {
-            let t = dense();
-            making(move || categorical_crossentropy(&p, &t))
-        }
-        ("multiclass_hinge_loss", "labels") => {
-            let t = labels();
-            making(move || multiclass_hinge_loss(&p, &t, DELTA))
-        }
-        ("categorical_crossentropy_with_logits", "labels") => {
-            let t = labels();
-            making(move || categorical_crossentropy_with_logits(&p, &t))
-        }
-        ("categorical_crossentropy_with_logits", "dense") => {
-            let t = dense();
+fn plain_itemwise<T, E>(cell: &Cell, p: Array2<f32>, t: Array<T, E>) -> Maybe
+where
+    T: Target<f32, Kind: ClassTargetShape<Ix2, E>> + Send + 'static,
+    E: Dimension + 'static,
+{
+    Ok(Some(match cell.name() {
+        "categorical_crossentropy" => making(move || categorical_crossentropy(&p, &t)),
+        "multiclass_hinge_loss" => making(move || multiclass_hinge_loss(&p, &t, DELTA)),
+        "categorical_crossentropy_with_logits" => {
             making(move || categorical_crossentropy_with_logits(&p, &t))
         }
         _ => return Ok(None),
@@ -196,41 +140,40 @@ fn plain_itemwise(cell: &Cell) -> Maybe {
 }
 
 /// The losses into a buffer.
-fn into(cell: &Cell) -> Maybe {
-    fn losses<L: ElementwiseLoss<f32> + 'static>(
-        loss: L,
-        p: Array1<f32>,
-        t: Array1<f32>,
-    ) -> Box<dyn Work> {
+fn into(cell: &Cell, p: Array1<f32>, t: Array1<f32>) -> Maybe {
+    fn losses<L>(loss: L, p: Array1<f32>, t: Array1<f32>) -> Box<dyn Work>
+    where
+        L: ElementwiseLoss<f32> + 'static,
+    {
         filling(Array::zeros(p.dim()), move |buffer: &mut Array1<f32>| {
             loss.loss_into(&p, &t, buffer).map(|()| 0.0)
         })
     }
-    let Some((p, t)) = pairs(cell) else {
-        return Ok(None);
-    };
-    Ok(Some(match cell.loss.as_str() {
+    Ok(Some(match cell.name() {
         "squared_error" => losses(SquaredError, p, t),
         "huber_loss" => losses(HuberLoss::new(DELTA)?, p, t),
         _ => return Ok(None),
     }))
 }
 
-/// The share of items whose class is among the first k.
-fn accuracy(cell: &Cell) -> Maybe {
-    let Some(top_k) = cell.loss.strip_prefix("top") else {
-        return Ok(None);
-    };
-    let top_k = top_k.parse()?;
-    let (p, t) = (scores(cell, ""), data::labels(cell.items, cell.classes));
-    Ok(Some(running(move || {
-        aggregate(&categorical_accuracy(&p, &t, top_k)?, Aggregate::Mean)
-    })))
+/// The mean alone.
+fn value(cell: &Cell, inputs: Inputs) -> Option<Box<dyn Work>> {
+    let by = Aggregate::Mean;
+    Some(match (cell.name(), inputs) {
+        ("squared_error", Inputs::Elements(p, t)) => {
+            running(move || SquaredError.objective(&p, &t, by))
+        }
+        ("categorical_crossentropy", Inputs::Dense(p, t)) => {
+            running(move || CategoricalCrossentropy.objective(&p, &t, by))
+        }
+        _ => return None,
+    })
 }
 
-fn mean(cell: &Cell) -> Maybe {
+/// The mean of an array.
+fn mean(cell: &Cell) -> Box<dyn Work> {
     let loss = data::between(Stream::Predictions, 0.0, 4.0, cell.items);
-    Ok(Some(running(move || aggregate(&loss, Aggregate::Mean))))
+    running(move || aggregate(&loss, Aggregate::Mean))
 }
 
 fn running<S>(step: S) -> Box<dyn Work>

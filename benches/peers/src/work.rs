@@ -96,6 +96,27 @@ where
     }
 }
 
+/// Anything whose result `read` makes numbers of.
+pub(crate) struct Stepping<S, R> {
+    pub(crate) step: S,
+    pub(crate) read: R,
+}
+
+impl<O, E, S, R> Work for Stepping<S, R>
+where
+    E: Error + 'static,
+    S: FnMut() -> Result<O, E> + Send,
+    R: FnMut(O) -> Result<Summary, Box<dyn Error>> + Send,
+{
+    fn step(&mut self) {
+        let _ = black_box((self.step)());
+    }
+
+    fn summary(&mut self) -> Result<Summary, Box<dyn Error>> {
+        (self.read)((self.step)()?)
+    }
+}
+
 /// The median time of a step in nanoseconds. `worker.py` does the same.
 pub(crate) fn measure(work: &mut dyn Work, duration: Duration) -> f64 {
     let mut fastest = Duration::MAX;
