@@ -5,9 +5,11 @@
 
 mod support;
 
+use std::fmt::Debug;
+
 use ndarray::{Array1, Array2, Axis, array};
 use ndarray_loss::*;
-use support::{Bits, ulps};
+use support::{Bits, WithElementwise, every_elementwise_loss, ulps};
 
 const INF: f64 = f64::INFINITY;
 const NAN: f64 = f64::NAN;
@@ -41,6 +43,37 @@ fn check_elementwise<F: Bits>(name: &str, loss: impl ElementwiseLoss<F>, points:
             for i in [0, n - 1] {
                 assert_is(&format!("loss of {case}"), values[i], value);
                 assert_is(&format!("gradient of {case}"), slopes[i], slope);
+            }
+        }
+    }
+}
+
+/// A loss of the crate called as a user's is: its functions of one element give the bits of the arrays.
+struct OneElement<'a, F> {
+    predictions: &'a Array1<F>,
+    targets: &'a Array1<F>,
+}
+
+impl<F: Bits> WithElementwise<F> for OneElement<'_, F> {
+    fn run<L: ElementwiseLoss<F> + Debug>(&mut self, name: &str, loss: L) {
+        let (losses, gradient) = loss
+            .loss_and_gradient(self.predictions, self.targets)
+            .unwrap();
+        let inputs = self.predictions.iter().zip(self.targets);
+        for ((&p, &t), (&value, &slope)) in inputs.zip(losses.iter().zip(&gradient)) {
+            let case = format!("{name}, {}: p = {p:?}, t = {t:?}", F::NAME);
+            let same = |a: F, b: F| a.bits() == b.bits() || (a.is_nan() && b.is_nan());
+            let both = loss.value_and_derivative(p, t);
+            for (what, got, want) in [
+                ("value", loss.value(p, t), value),
+                ("derivative", loss.derivative(p, t), slope),
+                ("value of both", both.0, value),
+                ("derivative of both", both.1, slope),
+            ] {
+                assert!(
+                    same(got, want),
+                    "{case}: {what} {got:?}, in arrays {want:?}"
+                );
             }
         }
     }
@@ -130,10 +163,29 @@ of_both_types! {
     categorical_logits
     accuracies
     ignored_items
+    functions_of_one_element
 }
 
 mod checks {
     use super::*;
+
+    pub(super) fn functions_of_one_element<F: Bits>() {
+        let predictions = [
+            -INF, -1e30, -40.0, -1.5, -1.0, -0.3, -0.0, 0.0, 1e-30, 0.2, 0.5, 0.7, 1.0, 1.25, 3.0,
+            90.0, 1e30, INF, NAN,
+        ];
+        let (mut p, mut t) = (Vec::new(), Vec::new());
+        for prediction in predictions {
+            for target in [0.0, 1.0, 0.3, -1.0, NAN] {
+                p.push(F::of(prediction));
+                t.push(F::of(target));
+            }
+        }
+        every_elementwise_loss(&mut OneElement {
+            predictions: &p.into(),
+            targets: &t.into(),
+        });
+    }
 
     pub(super) fn nan_stays_in_its_element<F: Bits>() {
         let (mut p, mut t) = (

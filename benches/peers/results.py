@@ -14,6 +14,8 @@ class Result:
 
     cell: grid.Cell
     times: dict[str, list[float]]
+    # The columns whose value was off.
+    doubtful: set[str]
 
     def median(self, column):
         return statistics.median(self.times[column])

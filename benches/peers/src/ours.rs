@@ -158,13 +158,12 @@ fn into(cell: &Cell, p: Array1<f32>, t: Array1<f32>) -> Maybe {
 
 /// The mean alone.
 fn value(cell: &Cell, inputs: Inputs) -> Option<Box<dyn Work>> {
-    let by = Aggregate::Mean;
     Some(match (cell.name(), inputs) {
         ("squared_error", Inputs::Elements(p, t)) => {
-            running(move || SquaredError.objective(&p, &t, by))
+            running(move || SquaredError.objective(&p, &t, Aggregate::Mean))
         }
         ("categorical_crossentropy", Inputs::Dense(p, t)) => {
-            running(move || CategoricalCrossentropy.objective(&p, &t, by))
+            running(move || CategoricalCrossentropy.objective(&p, &t, Aggregate::Mean))
         }
         _ => return None,
     })

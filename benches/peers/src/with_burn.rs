@@ -16,10 +16,16 @@ use crate::work::{Stepping, Summary, Work};
 
 type Maybe = Result<Option<Box<dyn Work>>, Box<dyn Error>>;
 
+/// The backend that stands on ndarray.
+#[expect(
+    deprecated,
+    reason = "burn goes over to flex; many still have this one"
+)]
 pub(crate) fn ndarray(cell: &Cell) -> Maybe {
     prepare(cell, Device::ndarray())
 }
 
+/// The backend that takes its place.
 pub(crate) fn flex(cell: &Cell) -> Maybe {
     prepare(cell, Device::flex())
 }
@@ -120,9 +126,7 @@ where
     let read = |(loss, gradient): (Tensor<1>, Option<Tensor<D>>)| {
         Ok(Summary {
             value: Some(mean_of(loss)?),
-            gradient: gradient
-                .map(|gradient| sum_of_sizes(gradient))
-                .transpose()?,
+            gradient: gradient.map(sum_of_sizes).transpose()?,
         })
     };
     Box::new(Stepping { step, read })
@@ -144,7 +148,7 @@ where
 }
 
 fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f64>, Box<dyn Error>> {
-    let numbers = tensor.into_data().to_vec::<f32>();
+    let numbers = tensor.into_data().try_to_vec::<f32>();
     let numbers = numbers.map_err(|error| format!("{error:?}"))?;
     Ok(numbers.into_iter().map(f64::from).collect())
 }

@@ -152,8 +152,10 @@ fn crossentropy_of_rows(p: &Tensor, t: &Tensor) -> Result<Tensor> {
 fn multiclass_hinge(p: &Tensor, t: &Tensor) -> Result<Tensor> {
     let own = t.unsqueeze(1)?;
     let score = p.gather(&own, 1)?;
-    let far = Tensor::full(f32::MIN, score.shape(), p.device())?;
-    let rival = p.scatter_add(&own, &far, 1)?.max_keepdim(1)?;
+    let classes = Tensor::arange(0, p.dim(1)? as u32, p.device())?;
+    let is_own = own.broadcast_eq(&classes.unsqueeze(0)?)?;
+    let far = Tensor::full(f32::MIN, p.shape(), p.device())?;
+    let rival = is_own.where_cond(&far, p)?.max_keepdim(1)?;
     ((rival - score)? + 1.0)?.relu()?.squeeze(1)
 }
 
