@@ -20,6 +20,8 @@ ITEMWISE = [
 ]
 ACCURACIES = ["top1", "top5"]
 
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 FLOAT = 4
 LABEL = 8
 
@@ -46,7 +48,8 @@ class Cell:
     def label(self):
         """For readers."""
         loss, _, kind = self.loss.partition(":")
-        shape = self.shape.replace("x", " × ")
+        zeros = len(self.shape) - 1
+        shape = f"10{str(zeros).translate(SUPERSCRIPTS)}" if self.shape == str(10**zeros) else self.shape.replace("x", " × ")
         return f"`{loss}`{', ' + kind if kind else ''}, {shape}"
 
     @property
