@@ -270,7 +270,7 @@ def document(tables, peers, facts):
         ("plain, n = 10⁷", large),
         ("value alone", tables["values"]),
     ]
-    lines = ["# Beside other libraries", "", ff"Written by `python benches/peers/run.py`. {facts}", ""]
+    lines = ["# Beside other libraries", "", f"Written by `python benches/peers/run.py`. {facts}", ""]
     lines += [
         "Ratios are their time over ours: above 1, ndarray-loss is faster. All times are for `f32`. A dash stands where "
         "a library has no such function: ndarray-stats knows two losses, no gradients, and the place of a maximum. "
