@@ -43,6 +43,8 @@ PAUSE = 0.01
 # How far what they compute may be apart: some add up millions of numbers in plain `f32`. Up to the second limit a
 # value is marked in the tables, above it the run fails.
 TOLERANCE, DOUBTFUL = 2e-3, 0.1
+# From which gain on a second thread pays, and from which share of the triad's bandwidth on it cannot.
+PAYS, MEMORY_BOUND = 1.2, 0.6
 
 
 class Worker:
@@ -225,19 +227,44 @@ def machine_table(results):
     return table(["work", "time", "GB/s", "limit", "its GB/s", "share"], rows)
 
 
+def shares(result):
+    """Of the triad's bandwidth, with one thread and with all."""
+    triad = grid.triad(result.cell).bytes
+    one = result.bandwidth("one thread") / (triad / result.median("one"))
+    many = result.bandwidth(OURS) / (triad / min(result.median("all"), result.median("one")))
+    return one, many
+
+
 def thread_table(results):
     rows = []
     for result in results:
-        triad = grid.triad(result.cell).bytes
-        one = result.bandwidth("one thread") / (triad / result.median("one"))
-        many = result.bandwidth(OURS) / (triad / min(result.median("all"), result.median("one")))
         rows.append(
             [f"{result.cell.section} {result.cell.label}"]
             + [duration(result.median("one thread")), duration(result.median(OURS)), ratio(result.ratio("one thread"))]
-            + [percent(one), percent(many)]
+            + [percent(share) for share in shares(result)]
         )
     header = ["work", "one thread", "all threads", "gain", "of the triad, one thread", "of the triad, all threads"]
     return table(header, rows)
+
+
+def scaling_table(results):
+    """For each kind of work, from where on a second thread helps, and what stops it in the end."""
+    rows = []
+    series = {}
+    for result in results:
+        rows_or_elements = f" of {result.cell.classes} classes" if result.cell.classes > 1 else ""
+        work = f"{result.cell.section} `{result.cell.loss}`{rows_or_elements}"
+        series.setdefault(work, []).append(result)
+    for work, results in series.items():
+        pays = [result.cell.items for result in results if result.ratio("one thread") >= PAYS]
+        last = results[-1]
+        share = shares(last)[1]
+        reason = "the memory's bandwidth" if share >= MEMORY_BOUND else "arithmetic: more threads would help"
+        rows.append(
+            [work, str(pays[0]) if pays else "never", str(last.cell.items), ratio(last.ratio("one thread"))]
+            + [percent(share), reason]
+        )
+    return table(["work", "pays from", "at", "gain", "of the triad", "limit there"], rows)
 
 
 def summary_table(groups, peers):
@@ -307,10 +334,11 @@ def document(tables, peers, facts):
         *machine_table(tables["limits"]),
         "## Threads",
         "",
-        "Sequential over parallel: a gain below 1 would be a loss. Where the share of the triad's bandwidth is near "
-        "100 %, the memory is the limit and a further thread cannot help; where the gain is 1 at a small size, the "
-        "work is not worth waking a thread.",
+        f"Sequential over parallel: a gain below 1 would be a loss. A second thread pays where it gains {PAYS}× or more; "
+        f"from {percent(MEMORY_BOUND)} of the triad's bandwidth on, the memory is the limit and a further thread cannot "
+        "help.",
         "",
+        *scaling_table(tables["threads"]),
         *thread_table(tables["threads"]),
         "## Classes",
         "",
