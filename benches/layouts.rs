@@ -105,6 +105,22 @@ fn elementwise<L: ElementwiseLoss<f32>>(criterion: &mut Criterion, name: &str, l
                 || done(loss.objective_and_gradient_into(p, t, Aggregate::Mean, &mut out)),
             );
         }
+        let weights = Layouts::new(Values::Between(0.0, 1.0).array(shape, 3));
+        let one_row = weights.contiguous.slice_axis(ROWS, FIRST);
+        let one_column = weights.contiguous.slice_axis(COLUMNS, FIRST);
+        let one_column = one_column.as_standard_layout();
+        for (layout, w) in [
+            ("contiguous", weights.contiguous.view()),
+            ("one row for all", one_row),
+            ("one column for all", one_column.view()),
+        ] {
+            let by = Aggregate::weighted_mean(w);
+            group.bench(
+                &format!("objective_and_gradient_into, weights {layout}"),
+                4 * n,
+                || done(loss.objective_and_gradient_into(p, t, &by, &mut out)),
+            );
+        }
         group.bench("objective_and_gradient_into, targets 0-d", 2 * n, || {
             let t = ndarray::aview0(&1.0);
             done(loss.objective_and_gradient_into(p, t, Aggregate::Mean, &mut out))

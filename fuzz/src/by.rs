@@ -54,18 +54,26 @@ impl<F: Number> By<F> {
         }
     }
 
-    /// Whether the weights, if any, lie as losses of that shape do in row-major order.
-    pub(crate) fn is_row_major(&self, loss: &[usize]) -> bool {
+    /// The same with its weights in row-major order, as broadcast as they were.
+    pub(crate) fn in_row_major_order(&self) -> Self {
+        match self {
+            By::Mean => By::Mean,
+            By::Sum => By::Sum,
+            By::WeightedMean(weights) => By::WeightedMean(weights.in_row_major_order()),
+            By::WeightedSum(weights) => By::WeightedSum(weights.in_row_major_order()),
+            By::NormalizedSum(weights) => By::NormalizedSum(weights.in_row_major_order()),
+            By::MaskedMean(mask) => By::MaskedMean(mask.in_row_major_order()),
+        }
+    }
+
+    /// Whether the weights, if any, are.
+    pub(crate) fn is_row_major(&self) -> bool {
         match self {
             By::Mean | By::Sum => true,
             By::WeightedMean(weights) | By::WeightedSum(weights) | By::NormalizedSum(weights) => {
-                let weights = weights.view();
-                weights.shape() == loss && weights.is_standard_layout()
+                weights.view().is_standard_layout()
             }
-            By::MaskedMean(mask) => {
-                let mask = mask.view();
-                mask.shape() == loss && mask.is_standard_layout()
-            }
+            By::MaskedMean(mask) => mask.view().is_standard_layout(),
         }
     }
 

@@ -365,6 +365,25 @@ impl<A: Copy> Placed<A> {
         &self.memory
     }
 
+    /// The same elements, one after the other.
+    pub(crate) fn in_row_major_order(&self) -> Self {
+        let mut memory = self.to_owned().into_raw_vec_and_offset().0;
+        let mut strides = vec![0; self.shape.len()];
+        let mut extent = 1;
+        for (stride, length) in strides.iter_mut().zip(&self.shape).rev() {
+            *stride = extent;
+            extent *= length.max(&1);
+        }
+        // As in `new`, an array without elements has memory.
+        memory.resize(extent, self.memory[0]);
+        Self {
+            memory,
+            shape: self.shape.clone(),
+            strides,
+            reversed: vec![false; self.shape.len()],
+        }
+    }
+
     pub(crate) fn to_owned(&self) -> ArrayD<A> {
         // in row-major order, whatever the layout is; `to_owned` would keep it
         let elements = self.view().iter().copied().collect();

@@ -254,7 +254,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
     }
 
     /// The aggregated loss: [`aggregate`](crate::aggregate())`(loss)`, bit for bit where the arrays are in row-major
-    /// order, the weights have the shape of the losses; without an array of losses.
+    /// order, without an array of losses.
     ///
     /// # Errors
     ///

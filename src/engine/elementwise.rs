@@ -9,6 +9,7 @@ use pulp::NullaryFnOnce;
 
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
+use super::repeated::Repeated;
 use super::simd;
 use super::span::{Span, SpanKernel, Stream, WeightStream, unzip};
 use super::tiles::Tiling;
@@ -26,6 +27,12 @@ pub(crate) enum Weights<'a, F, D = IxDyn> {
     None,
     Floats(ArrayView<'a, F, D>),
     Mask(ArrayView<'a, bool, D>),
+}
+
+/// What a mask keeps has weight 1.
+#[inline(always)]
+pub(super) fn of_mask<F: Float>(keep: bool) -> F {
+    if keep { F::one() } else { F::zero() }
 }
 
 impl<'a, F, D: Dimension> Weights<'a, F, D> {
@@ -88,7 +95,15 @@ fn traverse<F: Float, T: Target<F>>(
     }
     let pair = operands.pair;
     match operands.into_span() {
-        Ok(span) => parallel::run(Spanning { span, pair, kernel }, cost),
+        Ok((span, repeated)) => {
+            let spanning = Spanning {
+                span,
+                repeated,
+                pair,
+                kernel,
+            };
+            parallel::run(spanning, cost)
+        }
         Err(operands) => parallel::run(Tiling::new(operands, kernel), cost),
     }
 }
@@ -96,6 +111,8 @@ fn traverse<F: Float, T: Target<F>>(
 /// Contiguous operands.
 struct Spanning<'a, 'k, F, T> {
     span: Span<'a, F, T>,
+    /// The weights, where they are not contiguous as well.
+    repeated: Option<Repeated<'a, F>>,
     pair: Option<BinaryLabels>,
     kernel: &'k dyn SpanKernel<F>,
 }
@@ -113,16 +130,50 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
         let chunks = self.span.size.div_ceil(CHUNK);
         let middle = CHUNK * (chunks.next_power_of_two() / 2);
         let (left, right) = self.span.split_at(middle);
+        let (left_repeated, right_repeated) =
+            unzip(self.repeated.map(|weights| weights.split_at(middle)));
         Ok((
-            Self { span: left, ..self },
+            Self {
+                span: left,
+                repeated: left_repeated,
+                ..self
+            },
             Self {
                 span: right,
+                repeated: right_repeated,
                 ..self
             },
         ))
     }
 
     fn run(self) -> Pair {
+        match self.repeated {
+            None => self.leaf(),
+            Some(_) => self.weighted_leaf(),
+        }
+    }
+}
+
+impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
+    /// A leaf whose weights are copied.
+    #[inline(never)] // its frame is large
+    fn weighted_leaf(self) -> Pair {
+        let mut copy = [F::zero(); CHUNK];
+        let weights = &mut copy[..self.span.size];
+        if let Some(repeated) = &self.repeated {
+            repeated.fill(weights);
+        }
+        let weights = WeightStream::Floats(Stream::Slice(weights));
+        let leaf = Spanning {
+            span: self.span.with_weights(weights),
+            repeated: None,
+            pair: self.pair,
+            kernel: self.kernel,
+        };
+        leaf.leaf()
+    }
+
+    fn leaf(self) -> Pair {
         let mut lanes = Lanes::ZERO;
         match self.span.targets {
             Stream::Constant(target) => {
@@ -139,9 +190,7 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
         }
         lanes.total()
     }
-}
 
-impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
     /// Converts the targets piece by piece.
     fn convert(self, targets: &[T], lanes: &mut Lanes) {
         let mut floats = [F::zero(); AT_ONCE];
@@ -252,29 +301,33 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         *self = operands.change_axes(&Reorder { order, backwards });
     }
 
-    fn into_span(self) -> Result<Span<'a, F, T>, Self> {
+    /// Slices of all; of the weights, where they repeat, that instead.
+    fn into_span(self) -> Result<(Span<'a, F, T>, Option<Repeated<'a, F>>), Self> {
         let contiguous = self.loss.iter().all(|view| view.is_standard_layout())
             && self.gradient.iter().all(|view| view.is_standard_layout())
             && self
                 .predictions
                 .iter()
                 .all(|view| view.is_standard_layout());
-        let (Some(targets), Some(weights)) =
-            (Stream::of(&self.targets), WeightStream::of(&self.weights))
-        else {
+        let Some(targets) = Stream::of(&self.targets).filter(|_| contiguous) else {
             return Err(self);
         };
-        if !contiguous {
-            return Err(self);
-        }
-        Ok(Span {
+        let (weights, repeated) = match WeightStream::of(&self.weights) {
+            Some(weights) => (weights, None),
+            None => match Repeated::of(&self.weights) {
+                Some(repeated) => (WeightStream::None, Some(repeated)),
+                None => return Err(self),
+            },
+        };
+        let span = Span {
             size: self.targets.len(),
             predictions: self.predictions.and_then(|view| view.to_slice()),
             targets,
             weights,
             loss: self.loss.and_then(ArrayViewMut::into_slice),
             gradient: self.gradient.and_then(ArrayViewMut::into_slice),
-        })
+        };
+        Ok((span, repeated))
     }
 
     /// The axis to divide next. Where one axis is the fastest for all, it is kept whole the longest.

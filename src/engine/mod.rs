@@ -9,6 +9,7 @@ pub(crate) mod elementwise;
 pub(crate) mod items;
 pub(crate) mod parallel;
 pub(crate) mod reduce;
+mod repeated;
 pub(crate) mod rows;
 pub(crate) mod shape;
 pub(crate) mod simd;

@@ -3,7 +3,7 @@
 use ndarray::{ArrayView, Dimension};
 use pulp::NullaryFnOnce;
 
-use super::elementwise::Weights;
+use super::elementwise::{Weights, of_mask};
 use super::reduce::{Lanes, Pair};
 use super::simd;
 use crate::float::Float;
@@ -157,6 +157,21 @@ impl<'a, F, T> Span<'a, F, T> {
             gradient: self.gradient,
         }
     }
+
+    /// The same with other weights.
+    pub(super) fn with_weights<'b>(self, weights: WeightStream<'b, F>) -> Span<'b, F, T>
+    where
+        'a: 'b,
+    {
+        Span {
+            size: self.size,
+            predictions: self.predictions,
+            targets: self.targets,
+            weights,
+            loss: self.loss,
+            gradient: self.gradient,
+        }
+    }
 }
 
 pub(super) fn unzip<T>(pair: Option<(T, T)>) -> (Option<T>, Option<T>) {
@@ -259,7 +274,6 @@ impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
                 }
                 (None, None) => None,
             };
-            let of_mask = |keep| if keep { F::one() } else { F::zero() };
             let weights = match span.weights {
                 WeightStream::None => None,
                 WeightStream::Floats(Stream::Slice(slice)) => Some(&slice[start..end]),

@@ -216,7 +216,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
     }
 
     /// The aggregated loss: [`aggregate`](crate::aggregate())`(loss)`, bit for bit where the arrays are in row-major
-    /// order, the weights have the shape of the losses and nothing is ignored; without an array of losses.
+    /// order and nothing is ignored, without an array of losses.
     ///
     /// # Errors
     ///

@@ -77,7 +77,7 @@ fn for_all<F: Number>(property: impl Fn(&Case<F>) -> TestCaseResult) {
                     let case = Case {
                         p: entry.predictions(&shape, &scores, edges),
                         t: entry.targets(&loss, form, &shape, &aims),
-                        by: aggregates(loss.loss_shape(&shape), &weights),
+                        by: all_aggregates(loss.loss_shape(&shape), &weights),
                         loss,
                     };
                     property(&case)
@@ -85,6 +85,19 @@ fn for_all<F: Number>(property: impl Fn(&Case<F>) -> TestCaseResult) {
             );
         }
     }
+}
+
+/// By weights of the losses' shape, and by such as are broadcast to it.
+fn all_aggregates<F: Number>(shape: &[usize], raw: &[Raw]) -> Vec<By<F>> {
+    let mut all = aggregates(shape, raw);
+    if shape.len() > 1 {
+        let mut column = vec![1; shape.len()];
+        column[0] = shape[0];
+        for part in [&shape[shape.len() - 1..], &shape[1..], &column] {
+            all.extend(aggregates(part, raw));
+        }
+    }
+    all
 }
 
 impl<F: Number> Case<F> {

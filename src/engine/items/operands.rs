@@ -3,6 +3,7 @@
 use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Axis, Dimension, Ix1, Ix2, IxDyn, RawData};
 
 use crate::engine::elementwise::Weights;
+use crate::engine::repeated::Repeated;
 use crate::engine::span::unzip;
 use crate::float::{Float, Target};
 
@@ -76,20 +77,35 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         }
     }
 
-    pub(super) fn mergeable(&self) -> bool {
-        if self.items_shape().contains(&0) {
-            return true;
+    /// Takes the weights if nothing else keeps the items from becoming one axis.
+    pub(super) fn take_repeated(&mut self) -> Option<Repeated<'a, F>> {
+        if self.weights_merge() || !self.others_merge() {
+            return None;
         }
+        let repeated = Repeated::of(&self.weights)?;
+        self.weights = Weights::None;
+        Some(repeated)
+    }
+
+    /// Whether the items can become one axis.
+    pub(super) fn mergeable(&self) -> bool {
+        self.items_shape().contains(&0) || (self.weights_merge() && self.others_merge())
+    }
+
+    fn weights_merge(&self) -> bool {
+        match &self.weights {
+            Weights::None => true,
+            Weights::Floats(view) => merges(view, 0),
+            Weights::Mask(view) => merges(view, 0),
+        }
+    }
+
+    fn others_merge(&self) -> bool {
         self.scores.iter().all(|view| merges(view, 1))
             && match &self.targets {
                 Targets::None => true,
                 Targets::Labels(view) => merges(view, 0),
                 Targets::Dense(view) => merges(view, 1),
-            }
-            && match &self.weights {
-                Weights::None => true,
-                Weights::Floats(view) => merges(view, 0),
-                Weights::Mask(view) => merges(view, 0),
             }
             && self.loss.iter().all(|view| merges(view, 0))
             && self.gradient.iter().all(|view| merges(view, 1))
@@ -191,7 +207,25 @@ impl<F: Float, T: Target<F>, R: Dimension, I: Dimension> Operands<'_, F, T, R, I
     }
 }
 
-impl<F: Float, T: Target<F>> Rows<'_, F, T> {
+impl<'a, F: Float, T: Target<F>> Rows<'a, F, T> {
+    /// The same with other weights.
+    pub(super) fn with_weights<'b>(self, weights: Weights<'b, F, Ix1>) -> Rows<'b, F, T>
+    where
+        'a: 'b,
+    {
+        Rows {
+            scores: self.scores.map(|view| view.reborrow()),
+            targets: match self.targets {
+                Targets::None => Targets::None,
+                Targets::Labels(view) => Targets::Labels(view.reborrow()),
+                Targets::Dense(view) => Targets::Dense(view.reborrow()),
+            },
+            weights,
+            loss: self.loss.map(|view| view.reborrow()),
+            gradient: self.gradient.map(|view| view.reborrow()),
+        }
+    }
+
     pub(super) fn items(&self) -> usize {
         match (&self.scores, &self.gradient, &self.loss) {
             (Some(view), _, _) => view.nrows(),

@@ -2,8 +2,9 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 
+use super::aims::{Aims, aims, factors, leave_out_weightless};
 use super::operands::Rows;
-use super::{Aims, BATCH, Work, aims, factors, leave_out_weightless};
+use super::{BATCH, Work};
 use crate::engine::rows::Coefficients;
 use crate::float::{Float, Target};
 
