@@ -279,6 +279,6 @@ where
         ));
     }
     let mut right = allocate(items_dim(&predictions), false)?;
-    inputs.items(kernel, Some(right.view_mut().into_dyn()), None);
+    inputs.items(kernel, Some(right.view_mut()), None);
     Ok(right)
 }

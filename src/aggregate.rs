@@ -6,7 +6,7 @@ use ndarray::{
     Array, ArrayBase, ArrayView, ArrayViewD, Axis, Dimension, Ix0, IxDyn, ViewRepr, Zip,
 };
 
-use crate::engine::elementwise::{self, Job, Kernel, Operands, Weights};
+use crate::engine::elementwise::{Job, Kernel, Operands, Traverse, Weights};
 use crate::engine::reduce::Pair;
 use crate::engine::shape;
 use crate::error::weights_shape_mismatch;
@@ -221,23 +221,21 @@ fn identity<'a, F: Float>(
     let targets = nothing
         .broadcast(values.raw_dim())
         .ok_or_else(|| crate::error::too_large(values.shape()))?;
-    Ok(elementwise::run(
-        Operands {
-            targets,
-            pair: None,
-            weights: plan.weights.clone(),
-            loss: None,
-            predictions: Some(values),
-            gradient: gradient.map(|view| view.into_dyn()),
-        },
-        Job {
-            kernel: Identity,
-            reduce: true,
-            scale: plan.scale(),
-            divisor: plan.divisor,
-        },
-        COST,
-    ))
+    let operands = Operands {
+        targets,
+        pair: None,
+        weights: plan.weights.clone(),
+        loss: None,
+        predictions: Some(values),
+        gradient: gradient.map(|view| view.into_dyn()),
+    };
+    let job = Job {
+        kernel: Identity,
+        reduce: true,
+        scale: plan.scale(),
+        divisor: plan.divisor,
+    };
+    Ok(operands.traverse(&job, COST))
 }
 
 /// The sum of all values.

@@ -7,14 +7,14 @@ pub(crate) mod huber_loss;
 pub(crate) mod squared_error;
 
 use ndarray::{
-    Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Dimension, Ix0, Ix1, Ix2, Ix3, Ix4, Ix5,
-    Ix6, IxDyn,
+    Array, ArrayRef, ArrayView, ArrayViewMut, Dimension, Ix0, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn,
 };
 
 use crate::aggregate::{Plan, count_all};
-use crate::engine::elementwise::{self as engine, Job, Kernel, Operands, Weights};
+use crate::engine::elementwise::{Contiguous, Job, Kernel, Operands, Traverse, Weights};
 use crate::engine::reduce::Pair;
 use crate::engine::shape::{align, allocate, check_output, check_pair, is_column_major};
+use crate::engine::span::{Span, Stream, WeightStream};
 use crate::{Aggregate, BinaryLabels, Float, LossError, Target};
 
 /// A loss of one prediction and one target; implement two functions of two numbers and get all the rest.
@@ -127,7 +127,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let predictions = predictions.into();
         let inputs = Inputs::check(self, &predictions, targets.into())?;
         let mut loss = allocate(predictions.raw_dim(), is_column_major(&predictions))?;
-        inputs.elements(self, Some(loss.view_mut().into_dyn()), None);
+        inputs.elements(self, Some(loss.view_mut()), None)?;
         Ok(loss)
     }
 
@@ -149,7 +149,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let predictions = predictions.into();
         let inputs = Inputs::check(self, &predictions, targets.into())?;
         let mut gradient = allocate(predictions.raw_dim(), is_column_major(&predictions))?;
-        inputs.elements(self, None, Some(gradient.view_mut().into_dyn()));
+        inputs.elements(self, None, Some(gradient.view_mut()))?;
         Ok(gradient)
     }
 
@@ -173,11 +173,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let column_major = is_column_major(&predictions);
         let mut loss = allocate(predictions.raw_dim(), column_major)?;
         let mut gradient = allocate(predictions.raw_dim(), column_major)?;
-        inputs.elements(
-            self,
-            Some(loss.view_mut().into_dyn()),
-            Some(gradient.view_mut().into_dyn()),
-        );
+        inputs.elements(self, Some(loss.view_mut()), Some(gradient.view_mut()))?;
         Ok((loss, gradient))
     }
 
@@ -199,8 +195,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
     {
         let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
         check_output(inputs.shape(), loss.shape())?;
-        inputs.elements(self, Some(loss.view_mut().into_dyn()), None);
-        Ok(())
+        inputs.elements(self, Some(loss.view_mut()), None)
     }
 
     /// As [`gradient`](Self::gradient), into the caller's buffer.
@@ -221,8 +216,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
     {
         let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
         check_output(inputs.shape(), gradient.shape())?;
-        inputs.elements(self, None, Some(gradient.view_mut().into_dyn()));
-        Ok(())
+        inputs.elements(self, None, Some(gradient.view_mut()))
     }
 
     /// As [`loss_and_gradient`](Self::loss_and_gradient), into the caller's buffers.
@@ -245,12 +239,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
         check_output(inputs.shape(), loss.shape())?;
         check_output(inputs.shape(), gradient.shape())?;
-        inputs.elements(
-            self,
-            Some(loss.view_mut().into_dyn()),
-            Some(gradient.view_mut().into_dyn()),
-        );
-        Ok(())
+        inputs.elements(self, Some(loss.view_mut()), Some(gradient.view_mut()))
     }
 
     /// The aggregated loss: [`aggregate`](crate::aggregate())`(loss)`, bit for bit where the arrays are in row-major
@@ -273,7 +262,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
         let by = by.into();
         let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
-        Ok(inputs.objective(self, &plan, None))
+        inputs.objective(self, &plan, None)
     }
 
     /// The aggregated loss and its gradient with respect to the predictions, in one pass.
@@ -297,7 +286,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let by = by.into();
         let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
         let mut gradient = allocate(predictions.raw_dim(), is_column_major(&predictions))?;
-        let value = inputs.objective(self, &plan, Some(gradient.view_mut().into_dyn()));
+        let value = inputs.objective(self, &plan, Some(gradient.view_mut()))?;
         Ok((value, gradient))
     }
 
@@ -323,7 +312,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         check_output(inputs.shape(), gradient.shape())?;
         let by = by.into();
         let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
-        Ok(inputs.objective(self, &plan, Some(gradient.view_mut().into_dyn())))
+        inputs.objective(self, &plan, Some(gradient.view_mut()))
     }
 
     /// As [`objective_and_gradient`](Self::objective_and_gradient); the gradient replaces the predictions.
@@ -345,7 +334,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let inputs = Inputs::check(self, &predictions.view(), targets.into())?.in_place();
         let by = by.into();
         let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
-        Ok(inputs.objective(self, &plan, Some(predictions.view_mut().into_dyn())))
+        inputs.objective(self, &plan, Some(predictions.view_mut()))
     }
 }
 
@@ -396,91 +385,143 @@ impl<F: Float, L: ElementwiseLoss<F>> Kernel<F> for Scalar<L> {
     }
 }
 
-/// Predictions and targets of one shape, checked.
-struct Inputs<'p, 't, F, T> {
+/// Predictions and targets that fit, checked.
+struct Inputs<'p, 't, F, T, D, E> {
+    shape: D,
     /// Absent where they lie in the buffer of the gradient.
-    predictions: Option<ArrayViewD<'p, F>>,
-    targets: ArrayViewD<'t, T>,
+    predictions: Option<ArrayView<'p, F, D>>,
+    targets: ArrayView<'t, T, E>,
 }
 
-impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
-    fn check<L, D, E>(
+impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, F, T, D, E> {
+    fn check<L: ElementwiseLoss<F>>(
         loss: L,
         predictions: &ArrayView<'p, F, D>,
         targets: ArrayView<'t, T, E>,
-    ) -> Result<Self, LossError>
-    where
-        L: ElementwiseLoss<F>,
-        D: Dimension,
-        E: Dimension,
-    {
-        let targets = targets.into_dyn();
-        let aligned = align(predictions.shape(), targets.clone())?;
-        if !aligned.is_empty() {
-            check_pair(&targets, loss.labels())?;
+    ) -> Result<Self, LossError> {
+        let inputs = Self {
+            shape: predictions.raw_dim(),
+            predictions: Some(predictions.clone()),
+            targets,
+        };
+        if inputs.targets.shape() != predictions.shape() {
+            align(predictions.shape(), inputs.targets.view().into_dyn())?;
         }
-        Ok(Self {
-            predictions: Some(predictions.clone().into_dyn()),
-            targets: aligned,
-        })
+        let labels = loss.labels().filter(|_| T::INTEGER);
+        if let (Some(labels), false) = (labels, predictions.is_empty()) {
+            check_pair(&inputs.targets.view().into_dyn(), labels)?;
+        }
+        Ok(inputs)
     }
 
     /// The predictions will be found in the buffer of the gradient.
-    fn in_place<'q>(self) -> Inputs<'q, 't, F, T> {
+    fn in_place<'q>(self) -> Inputs<'q, 't, F, T, D, E> {
         Inputs {
+            shape: self.shape,
             predictions: None,
             targets: self.targets,
         }
     }
 
     fn shape(&self) -> &[usize] {
-        self.targets.shape()
+        self.shape.slice()
     }
 
-    fn elements<L: ElementwiseLoss<F>>(
+    fn elements<'b, L: ElementwiseLoss<F>>(
         self,
         loss: L,
-        loss_out: Option<ArrayViewMutD<'_, F>>,
-        gradient: Option<ArrayViewMutD<'_, F>>,
-    ) {
-        loss.specialize(Run {
-            operands: Operands {
-                predictions: self.predictions,
-                targets: self.targets,
-                pair: loss.labels(),
-                weights: Weights::None,
-                loss: loss_out,
-                gradient,
-            },
+        loss_out: Option<ArrayViewMut<'b, F, D>>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) -> Result<(), LossError>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let purpose = Purpose {
             reduce: false,
             scale: F::one(),
             divisor: Pair::ONE,
-        });
+        };
+        self.run(loss, purpose, &Weights::None, loss_out, gradient)?;
+        Ok(())
     }
 
     fn objective<'b, L: ElementwiseLoss<F>>(
         self,
         loss: L,
         plan: &Plan<'b, F>,
-        gradient: Option<ArrayViewMutD<'b, F>>,
-    ) -> F
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) -> Result<F, LossError>
     where
         'p: 'b,
         't: 'b,
     {
-        plan.finish(loss.specialize(Run {
-            operands: Operands {
-                predictions: self.predictions,
-                targets: self.targets,
-                pair: loss.labels(),
-                weights: plan.weights.clone(),
-                loss: None,
-                gradient,
-            },
+        let purpose = Purpose {
             reduce: true,
             scale: plan.scale(),
             divisor: plan.divisor,
-        }))
+        };
+        let sum = self.run(loss, purpose, &plan.weights, None, gradient)?;
+        Ok(plan.finish(sum))
+    }
+
+    fn run<'b, L: ElementwiseLoss<F>>(
+        self,
+        loss: L,
+        purpose: Purpose<F>,
+        weights: &Weights<'b, F>,
+        loss_out: Option<ArrayViewMut<'b, F, D>>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) -> Result<Pair, LossError>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let pair = loss.labels();
+        // Slices have no axes: to look at those takes longer than the arithmetic of a thousand elements.
+        let outputs = loss_out.iter().chain(&gradient);
+        if let (true, Some(mut span)) = (
+            outputs.into_iter().all(|view| view.is_standard_layout()),
+            self.span(weights),
+        ) {
+            span.loss = loss_out.and_then(ArrayViewMut::into_slice);
+            span.gradient = gradient.and_then(ArrayViewMut::into_slice);
+            let operands = Contiguous { span, pair };
+            return Ok(loss.specialize(Run { operands, purpose }));
+        }
+        let operands = Operands {
+            predictions: self.predictions.map(ArrayView::into_dyn),
+            targets: align(self.shape.slice(), self.targets.into_dyn())?,
+            pair,
+            weights: weights.clone(),
+            loss: loss_out.map(ArrayViewMut::into_dyn),
+            gradient: gradient.map(ArrayViewMut::into_dyn),
+        };
+        Ok(loss.specialize(Run { operands, purpose }))
+    }
+
+    /// Slices of the inputs, if they are contiguous in row-major order.
+    fn span<'b>(&self, weights: &Weights<'b, F>) -> Option<Span<'b, F, T>>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let size = self.shape.size();
+        Some(Span {
+            size,
+            predictions: match &self.predictions {
+                Some(view) => Some(view.to_slice()?),
+                None => None,
+            },
+            targets: match self.targets.to_slice()? {
+                all if all.len() == size => Stream::Slice(all),
+                &[one] => Stream::Constant(one),
+                _ => return None,
+            },
+            weights: WeightStream::of(weights)?,
+            loss: None,
+            gradient: None,
+        })
     }
 }
 
@@ -491,25 +532,30 @@ pub trait Visitor<F: Float> {
     fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Self::Output;
 }
 
-/// All that the engine needs but for the kernel.
-struct Run<'a, F, T> {
-    operands: Operands<'a, F, T>,
+/// What becomes of losses and derivatives.
+struct Purpose<F> {
     reduce: bool,
     scale: F,
     divisor: Pair,
 }
 
-impl<F: Float, T: Target<F>> Visitor<F> for Run<'_, F, T> {
+/// All that the engine needs but for the kernel.
+struct Run<O, F> {
+    operands: O,
+    purpose: Purpose<F>,
+}
+
+impl<F: Float, O: Traverse<F>> Visitor<F> for Run<O, F> {
     type Output = Pair;
 
     fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Pair {
         let job = Job {
             kernel: Scalar(loss),
-            reduce: self.reduce,
-            scale: self.scale,
-            divisor: self.divisor,
+            reduce: self.purpose.reduce,
+            scale: self.purpose.scale,
+            divisor: self.purpose.divisor,
         };
-        engine::run(self.operands, job, loss.cost())
+        self.operands.traverse(&job, loss.cost())
     }
 }
 

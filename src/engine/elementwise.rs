@@ -10,7 +10,7 @@ use pulp::NullaryFnOnce;
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
-use super::simd;
+use super::simd::{self, Lines};
 use super::span::{Span, SpanKernel, Stream, WeightStream, unzip};
 use super::tiles::Tiling;
 use crate::BinaryLabels;
@@ -74,37 +74,51 @@ pub(crate) struct Operands<'a, F, T, D = IxDyn> {
     pub(crate) gradient: Option<ArrayViewMut<'a, F, D>>,
 }
 
-/// Fills the outputs and returns the (weighted) sum of the losses.
-///
-/// `cost` is a rough number of nanoseconds for an element.
-pub(crate) fn run<F: Float, T: Target<F>, K: Kernel<F>>(
-    operands: Operands<'_, F, T>,
-    job: Job<F, K>,
-    cost: f32,
-) -> Pair {
-    traverse(operands, &job, cost)
+/// Arrays of one shape, in one form or another.
+pub(crate) trait Traverse<F> {
+    /// Fills the outputs and returns the (weighted) sum of the losses.
+    ///
+    /// `cost` is a rough number of nanoseconds for an element.
+    fn traverse(self, kernel: &dyn SpanKernel<F>, cost: f32) -> Pair;
 }
 
-fn traverse<F: Float, T: Target<F>>(
-    mut operands: Operands<'_, F, T>,
-    kernel: &dyn SpanKernel<F>,
-    cost: f32,
-) -> Pair {
-    if !operands.in_row_major_order() {
-        operands.order_axes();
-    }
-    let pair = operands.pair;
-    match operands.into_span() {
-        Ok((span, repeated)) => {
-            let spanning = Spanning {
-                span,
-                repeated,
-                pair,
-                kernel,
-            };
-            parallel::run(spanning, cost)
+impl<F: Float, T: Target<F>> Traverse<F> for Operands<'_, F, T> {
+    fn traverse(mut self, kernel: &dyn SpanKernel<F>, cost: f32) -> Pair {
+        if !self.in_row_major_order() {
+            self.order_axes();
         }
-        Err(operands) => parallel::run(Tiling::new(operands, kernel), cost),
+        let pair = self.pair;
+        match self.into_span() {
+            Ok((span, repeated)) => {
+                let spanning = Spanning {
+                    span,
+                    repeated,
+                    pair,
+                    kernel,
+                };
+                parallel::run(spanning, cost)
+            }
+            Err(operands) => parallel::run(Tiling::new(operands, kernel), cost),
+        }
+    }
+}
+
+/// Contiguous arrays.
+pub(crate) struct Contiguous<'a, F, T> {
+    pub(crate) span: Span<'a, F, T>,
+    /// How `bool` targets are written as numbers.
+    pub(crate) pair: Option<BinaryLabels>,
+}
+
+impl<F: Float, T: Target<F>> Traverse<F> for Contiguous<'_, F, T> {
+    fn traverse(self, kernel: &dyn SpanKernel<F>, cost: f32) -> Pair {
+        let spanning = Spanning {
+            span: self.span,
+            repeated: None,
+            pair: self.pair,
+            kernel,
+        };
+        parallel::run(spanning, cost)
     }
 }
 
@@ -158,8 +172,8 @@ impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
     /// A leaf whose weights are copied.
     #[inline(never)] // its frame is large
     fn weighted_leaf(self) -> Pair {
-        let mut copy = [F::zero(); CHUNK];
-        let weights = &mut copy[..self.span.size];
+        let mut copy = Lines([F::zero(); CHUNK]);
+        let weights = &mut copy.0[..self.span.size];
         if let Some(repeated) = &self.repeated {
             repeated.fill(weights);
         }
@@ -193,13 +207,13 @@ impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
 
     /// Converts the targets piece by piece.
     fn convert(self, targets: &[T], lanes: &mut Lanes) {
-        let mut floats = [F::zero(); AT_ONCE];
+        let mut floats = Lines([F::zero(); AT_ONCE]);
         let mut rest = self.span;
         for targets in targets.chunks(AT_ONCE) {
             let (span, behind) = rest.split_at(targets.len());
             rest = behind;
             let pair = self.pair;
-            let floats = &mut floats[..targets.len()];
+            let floats = &mut floats.0[..targets.len()];
             simd::dispatch(Converting {
                 targets,
                 pair,

@@ -1,7 +1,7 @@
 //! What every loss shares, written once: checks, layouts, threads, instruction sets and sums. It knows no loss.
 //!
 //! The way of a call: [`shape`] checks and aligns, [`elementwise`] or [`items`] turns any layout into contiguous
-//! slices of floats, [`parallel`] spreads them over threads along a fixed tree, [`simd`] picks the instruction set, the
+//! slices of floats (or gets slices, where the caller's arrays are such), [`parallel`] spreads them over threads along a fixed tree, [`simd`] picks the instruction set, the
 //! kernel computes, and [`reduce`] adds up what an objective needs. A traversal is compiled once for a type of targets,
 //! a kernel once for an instruction set; they meet in a trait object, once a chunk.
 
@@ -13,5 +13,5 @@ mod repeated;
 pub(crate) mod rows;
 pub(crate) mod shape;
 pub(crate) mod simd;
-mod span;
+pub(crate) mod span;
 mod tiles;

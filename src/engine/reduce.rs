@@ -82,6 +82,7 @@ impl Pair {
 /// Running sums side by side.
 #[doc(hidden)]
 #[derive(Debug, Clone)]
+#[repr(align(64))] // as `Lines`
 pub struct Lanes {
     hi: [f64; LANES],
     lo: [f64; LANES],

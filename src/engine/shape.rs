@@ -37,12 +37,8 @@ pub(crate) fn align<'t, T>(
 /// Refuses integer labels outside the pair that a binary loss declares.
 pub(crate) fn check_pair<F: Float, T: Target<F>>(
     targets: &ArrayViewD<'_, T>,
-    pair: Option<BinaryLabels>,
+    pair: BinaryLabels,
 ) -> Result<(), LossError> {
-    let Some(pair) = pair else { return Ok(()) };
-    if !T::INTEGER {
-        return Ok(());
-    }
     let fits = Fits::new(pair);
     let once = distinct(targets, 0);
     let all_fit = match once.to_slice_memory_order() {

@@ -15,6 +15,10 @@ pub(crate) fn dispatch<W: NullaryFnOnce>(work: W) -> W::Output {
     Arch::new().dispatch(work)
 }
 
+/// Begins with a line of the cache, so that no register of it lies in two: of registers as wide as a line each would.
+#[repr(align(64))]
+pub(crate) struct Lines<T>(pub(crate) T);
+
 /// The side of a tile that is transposed in registers.
 pub(crate) const TILE: usize = 8;
 

@@ -5,11 +5,11 @@ use pulp::NullaryFnOnce;
 
 use super::elementwise::{Weights, of_mask};
 use super::reduce::{Lanes, Pair};
-use super::simd;
+use super::simd::{self, Lines};
 use crate::float::Float;
 
 /// How many elements the kernel sees at once; what lies between its passes stays in the first-level cache.
-const BLOCK: usize = 512;
+const BLOCK: usize = 128;
 
 /// The arithmetic of one element. All functions have to be `#[inline(always)]`.
 pub(crate) trait Kernel<F>: Copy + Send + Sync {
@@ -19,7 +19,7 @@ pub(crate) trait Kernel<F>: Copy + Send + Sync {
 }
 
 /// A kernel as the traversal sees it: compiled once for a type of floats, whatever the targets and the layout are.
-pub(super) trait SpanKernel<F>: Sync {
+pub(crate) trait SpanKernel<F>: Sync {
     /// Fills the outputs and adds the (weighted) losses to the lanes, the first to the first lane.
     fn run(&self, span: Span<'_, F, F>, lanes: &mut Lanes);
 }
@@ -38,7 +38,7 @@ pub(crate) struct Job<F, K> {
 
 /// Contiguous elements, or one for all.
 #[derive(Clone, Copy)]
-pub(super) enum Stream<'a, T> {
+pub(crate) enum Stream<'a, T> {
     Slice(&'a [T]),
     Constant(T),
 }
@@ -72,14 +72,14 @@ impl<'a, T: Copy> Stream<'a, T> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum WeightStream<'a, F> {
+pub(crate) enum WeightStream<'a, F> {
     None,
     Floats(Stream<'a, F>),
     Mask(Stream<'a, bool>),
 }
 
 impl<'a, F: Float> WeightStream<'a, F> {
-    pub(super) fn of(weights: &Weights<'a, F>) -> Option<Self> {
+    pub(crate) fn of(weights: &Weights<'a, F>) -> Option<Self> {
         Some(match weights {
             Weights::None => Self::None,
             Weights::Floats(view) => Self::Floats(Stream::of(view)?),
@@ -103,13 +103,13 @@ impl<'a, F: Float> WeightStream<'a, F> {
 }
 
 /// The operands where all of them are contiguous.
-pub(super) struct Span<'a, F, T> {
-    pub(super) size: usize,
-    pub(super) predictions: Option<&'a [F]>,
-    pub(super) targets: Stream<'a, T>,
-    pub(super) weights: WeightStream<'a, F>,
-    pub(super) loss: Option<&'a mut [F]>,
-    pub(super) gradient: Option<&'a mut [F]>,
+pub(crate) struct Span<'a, F, T> {
+    pub(crate) size: usize,
+    pub(crate) predictions: Option<&'a [F]>,
+    pub(crate) targets: Stream<'a, T>,
+    pub(crate) weights: WeightStream<'a, F>,
+    pub(crate) loss: Option<&'a mut [F]>,
+    pub(crate) gradient: Option<&'a mut [F]>,
 }
 
 impl<F: Float, T: Copy> Span<'_, F, T> {
@@ -189,14 +189,14 @@ impl<F: Float, K: Kernel<F>> SpanKernel<F> for Job<F, K> {
 }
 
 /// Room for a block, made when it is first needed: most calls need little of it.
-struct Spare<F>(Option<[F; BLOCK]>);
+struct Spare<F>(Option<Lines<[F; BLOCK]>>);
 
 impl<F: Float> Spare<F> {
     #[inline(always)]
     fn get(&mut self, n: usize) -> &mut [F] {
-        let block = match &mut self.0 {
-            Some(block) => block,
-            none => none.insert([F::zero(); BLOCK]),
+        let Lines(block) = match &mut self.0 {
+            Some(lines) => lines,
+            none => none.insert(Lines([F::zero(); BLOCK])),
         };
         &mut block[..n]
     }

@@ -1,12 +1,12 @@
 //! Predictions and class targets that fit each other: checked before the first element, then handed to the engine.
 
-use ndarray::{ArrayView, ArrayView1, ArrayViewD, ArrayViewMutD, Axis, Dimension, IxDyn, Zip};
+use ndarray::{ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, Axis, Dimension, Zip};
 use pulp::NullaryFnOnce;
 
 use super::ClassTargetShape;
 use crate::aggregate::Plan;
 use crate::engine::elementwise::Weights;
-use crate::engine::items::{self, Job, Operands, Targets};
+use crate::engine::items::{self, Job, Operands, Rows, Targets};
 use crate::engine::reduce::Pair;
 use crate::engine::rows::{Dense, ItemKernel};
 use crate::engine::shape::distinct;
@@ -24,15 +24,17 @@ pub(crate) fn items_dim<F, D: Dimension>(predictions: &ArrayView<'_, F, D>) -> D
 }
 
 /// Predictions and targets that fit each other.
-pub(crate) struct Inputs<'p, 't, F, T> {
+pub(crate) struct Inputs<'p, 't, F, T, D, E> {
+    shape: D,
     /// Absent where they lie in the buffer of the gradient.
-    predictions: Option<ArrayViewD<'p, F>>,
-    targets: Targets<ArrayViewD<'t, T>, ArrayViewD<'t, T>>,
-    shape: IxDyn,
+    predictions: Option<ArrayView<'p, F, D>>,
+    targets: ArrayView<'t, T, E>,
+    /// Whether the targets are labels, and not rows.
+    labels: bool,
 }
 
-impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
-    pub(crate) fn check<K, D, E>(
+impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, F, T, D, E> {
+    pub(crate) fn check<K>(
         kernel: K,
         predictions: &ArrayView<'p, F, D>,
         targets: ArrayView<'t, T, E>,
@@ -40,8 +42,6 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
     where
         K: ItemKernel<F>,
         T: Target<F, Kind: ClassTargetShape<D, E>>,
-        D: Dimension,
-        E: Dimension,
     {
         const {
             let () = <T::Kind as ClassTargetShape<D, E>>::FITS;
@@ -50,43 +50,37 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
                 "predictions of an item-wise loss have at least one dimension: the classes"
             );
         }
-        let predictions = predictions.clone().into_dyn();
-        let targets = targets.into_dyn();
         let shape = predictions.shape();
         let Some((&classes, items)) = shape.split_last() else {
             return Err(shape_mismatch(shape, targets.shape()));
         };
-        let targets = if targets.shape() == shape {
-            Targets::Dense(targets)
-        } else if T::INTEGER && targets.shape() == items {
-            Targets::Labels(targets)
-        } else {
+        let labels = targets.shape() != shape;
+        if labels && !(T::INTEGER && targets.shape() == items) {
             return Err(shape_mismatch(shape, targets.shape()));
-        };
+        }
         if classes < K::MIN_CLASSES {
             return Err(too_few_classes(classes, K::MIN_CLASSES));
         }
-        match &targets {
-            Targets::Labels(labels) => {
-                check_labels::<F, T>(labels, classes, |label| kernel.ignores(label.label()))?;
-            }
-            Targets::Dense(rows) if K::DENSE == Dense::OneHot => check_one_hot::<F, T>(rows)?,
-            Targets::Dense(_) | Targets::None => {}
+        if labels {
+            check_labels::<F, T, E>(&targets, classes, |label| kernel.ignores(label.label()))?;
+        } else if K::DENSE == Dense::OneHot {
+            check_one_hot::<F, T>(&targets.view().into_dyn())?;
         }
-        let shape = predictions.raw_dim();
         Ok(Self {
-            predictions: Some(predictions),
+            shape: predictions.raw_dim(),
+            predictions: Some(predictions.clone()),
             targets,
-            shape,
+            labels,
         })
     }
 
     /// The predictions will be found in the buffer of the gradient.
-    pub(super) fn in_place<'q>(self) -> Inputs<'q, 't, F, T> {
+    pub(super) fn in_place<'q>(self) -> Inputs<'q, 't, F, T, D, E> {
         Inputs {
+            shape: self.shape,
             predictions: None,
             targets: self.targets,
-            shape: self.shape,
+            labels: self.labels,
         }
     }
 
@@ -109,85 +103,146 @@ impl<'p, 't, F: Float, T: Target<F>> Inputs<'p, 't, F, T> {
         by: &'w Aggregate<'_, F>,
     ) -> Result<Plan<'w, F>, LossError> {
         let items: usize = self.items_shape().iter().product();
-        by.plan(self.items_shape(), |mask| match (&self.targets, mask) {
-            (Targets::Labels(labels), None) => labels.fold(0, |count, label| {
-                count + usize::from(!kernel.ignores(label.label()))
-            }),
-            (Targets::Labels(labels), Some(mask)) => {
-                Zip::from(labels).and(mask).fold(0, |count, label, &keep| {
-                    count + usize::from(keep && !kernel.ignores(label.label()))
-                })
-            }
-            (_, None) => items,
-            (_, Some(mask)) => mask.fold(0, |count, &keep| count + usize::from(keep)),
+        let counts = |label: &T| !kernel.ignores(label.label());
+        by.plan(self.items_shape(), |mask| match (mask, self.labels) {
+            (None, true) if K::IGNORES => self
+                .targets
+                .fold(0, |count, label| count + usize::from(counts(label))),
+            (None, _) => items,
+            (Some(mask), true) => Zip::from(&self.targets.view().into_dyn())
+                .and(mask)
+                .fold(0, |count, label, &keep| {
+                    count + usize::from(keep && counts(label))
+                }),
+            (Some(mask), false) => mask.fold(0, |count, &keep| count + usize::from(keep)),
         })
     }
 
-    pub(crate) fn items<K: ItemKernel<F>>(
+    pub(crate) fn items<'b, K: ItemKernel<F>>(
         self,
         kernel: K,
-        loss: Option<ArrayViewMutD<'_, F>>,
-        gradient: Option<ArrayViewMutD<'_, F>>,
-    ) {
-        let classes = self.classes();
-        let operands = Operands {
-            scores: self.predictions,
-            targets: self.targets,
-            weights: Weights::None,
-            loss,
-            gradient,
-        };
+        loss: Option<ArrayViewMut<'b, F, D::Smaller>>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) where
+        'p: 'b,
+        't: 'b,
+    {
         let job = Job {
             kernel,
             reduce: false,
             scale: F::one(),
             divisor: Pair::ONE,
         };
-        items::run(operands, classes, job);
+        self.run(job, &Weights::None, loss, gradient);
     }
 
     pub(super) fn objective<'b, K: ItemKernel<F>>(
         self,
         kernel: K,
         plan: &Plan<'b, F>,
-        gradient: Option<ArrayViewMutD<'b, F>>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
     ) -> F
     where
         'p: 'b,
         't: 'b,
     {
-        let classes = self.classes();
-        let operands = Operands {
-            scores: self.predictions,
-            targets: self.targets,
-            weights: plan.weights.clone(),
-            loss: None,
-            gradient,
-        };
         let job = Job {
             kernel,
             reduce: true,
             scale: plan.scale(),
             divisor: plan.divisor,
         };
-        plan.finish(items::run(operands, classes, job))
+        plan.finish(self.run(job, &plan.weights, None, gradient))
+    }
+
+    fn run<'b, K: ItemKernel<F>>(
+        self,
+        job: Job<F, K>,
+        weights: &Weights<'b, F>,
+        loss: Option<ArrayViewMut<'b, F, D::Smaller>>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) -> Pair
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let classes = self.classes();
+        // Rows one after the other need no other axes: to look at those takes longer than a small batch.
+        let in_order = loss.iter().all(|view| view.is_standard_layout())
+            && gradient.iter().all(|view| view.is_standard_layout());
+        if let (true, Some(mut rows)) = (in_order, self.rows(weights)) {
+            let shape = (self.shape.size() / classes, classes);
+            rows.loss = loss.and_then(|view| view.into_shape_with_order(shape.0).ok());
+            rows.gradient = gradient.and_then(|view| view.into_shape_with_order(shape).ok());
+            return items::run(rows, classes, job);
+        }
+        let targets = self.targets.into_dyn();
+        let operands = Operands {
+            scores: self.predictions.map(ArrayView::into_dyn),
+            targets: if self.labels {
+                Targets::Labels(targets)
+            } else {
+                Targets::Dense(targets)
+            },
+            weights: weights.clone(),
+            loss: loss.map(ArrayViewMut::into_dyn),
+            gradient: gradient.map(ArrayViewMut::into_dyn),
+        };
+        items::run(operands, classes, job)
+    }
+
+    /// The inputs with all items along one axis, if they are contiguous in row-major order.
+    fn rows<'b>(&self, weights: &Weights<'b, F>) -> Option<Rows<'b, F, T>>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let classes = self.classes();
+        let shape = (self.shape.size().checked_div(classes)?, classes);
+        let targets = self.targets.to_slice()?;
+        Some(Rows {
+            scores: match &self.predictions {
+                Some(view) => Some(ArrayView2::from_shape(shape, view.to_slice()?).ok()?),
+                None => None,
+            },
+            targets: if self.labels {
+                Targets::Labels(ArrayView1::from(targets))
+            } else {
+                Targets::Dense(ArrayView2::from_shape(shape, targets).ok()?)
+            },
+            weights: match weights {
+                Weights::None => Weights::None,
+                Weights::Floats(view) => Weights::Floats(ArrayView1::from(view.to_slice()?)),
+                Weights::Mask(view) => Weights::Mask(ArrayView1::from(view.to_slice()?)),
+            },
+            loss: None,
+            gradient: None,
+        })
     }
 }
 
 /// Refuses labels that name no class and are not left out.
-pub(crate) fn check_labels<F: Float, T: Target<F>>(
-    labels: &ArrayViewD<'_, T>,
+pub(crate) fn check_labels<F: Float, T: Target<F>, E: Dimension>(
+    labels: &ArrayView<'_, T, E>,
     classes: usize,
     ignored: impl Fn(T) -> bool,
 ) -> Result<(), LossError> {
     let fits = |label: T| label.class() < classes || ignored(label);
-    let once = distinct(labels, 0);
-    let all_fit = match once.to_slice_memory_order() {
-        Some(slice) => simd::dispatch(AllFit {
-            labels: slice,
-            fits,
-        }),
-        None => once.iter().all(|&label| fits(label)),
+    let all_fit = |labels| {
+        simd::dispatch(AllFit {
+            labels,
+            fits: &fits,
+        })
+    };
+    let all_fit = match labels.to_slice() {
+        Some(slice) => all_fit(slice),
+        None => {
+            let once = distinct(&labels.view().into_dyn(), 0);
+            match once.to_slice_memory_order() {
+                Some(slice) => all_fit(slice),
+                None => once.iter().all(|&label| fits(label)),
+            }
+        }
     };
     if all_fit {
         return Ok(());

@@ -90,7 +90,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         let predictions = predictions.into();
         let inputs = Inputs::check(self, &predictions, targets.into())?;
         let mut loss = allocate(items_dim(&predictions), false)?;
-        inputs.items(self, Some(loss.view_mut().into_dyn()), None);
+        inputs.items(self, Some(loss.view_mut()), None);
         Ok(loss)
     }
 
@@ -112,7 +112,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         let predictions = predictions.into();
         let inputs = Inputs::check(self, &predictions, targets.into())?;
         let mut gradient = allocate(predictions.raw_dim(), false)?;
-        inputs.items(self, None, Some(gradient.view_mut().into_dyn()));
+        inputs.items(self, None, Some(gradient.view_mut()));
         Ok(gradient)
     }
 
@@ -135,11 +135,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         let inputs = Inputs::check(self, &predictions, targets.into())?;
         let mut loss = allocate(items_dim(&predictions), false)?;
         let mut gradient = allocate(predictions.raw_dim(), false)?;
-        inputs.items(
-            self,
-            Some(loss.view_mut().into_dyn()),
-            Some(gradient.view_mut().into_dyn()),
-        );
+        inputs.items(self, Some(loss.view_mut()), Some(gradient.view_mut()));
         Ok((loss, gradient))
     }
 
@@ -161,7 +157,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
     {
         let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
         check_output(inputs.items_shape(), loss.shape())?;
-        inputs.items(self, Some(loss.view_mut().into_dyn()), None);
+        inputs.items(self, Some(loss.view_mut()), None);
         Ok(())
     }
 
@@ -183,7 +179,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
     {
         let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
         check_output(inputs.shape(), gradient.shape())?;
-        inputs.items(self, None, Some(gradient.view_mut().into_dyn()));
+        inputs.items(self, None, Some(gradient.view_mut()));
         Ok(())
     }
 
@@ -207,11 +203,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
         check_output(inputs.items_shape(), loss.shape())?;
         check_output(inputs.shape(), gradient.shape())?;
-        inputs.items(
-            self,
-            Some(loss.view_mut().into_dyn()),
-            Some(gradient.view_mut().into_dyn()),
-        );
+        inputs.items(self, Some(loss.view_mut()), Some(gradient.view_mut()));
         Ok(())
     }
 
@@ -259,7 +251,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         let by = by.into();
         let plan = inputs.plan(self, &by)?;
         let mut gradient = allocate(predictions.raw_dim(), false)?;
-        let value = inputs.objective(self, &plan, Some(gradient.view_mut().into_dyn()));
+        let value = inputs.objective(self, &plan, Some(gradient.view_mut()));
         Ok((value, gradient))
     }
 
@@ -285,7 +277,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         check_output(inputs.shape(), gradient.shape())?;
         let by = by.into();
         let plan = inputs.plan(self, &by)?;
-        Ok(inputs.objective(self, &plan, Some(gradient.view_mut().into_dyn())))
+        Ok(inputs.objective(self, &plan, Some(gradient.view_mut())))
     }
 
     /// As [`objective_and_gradient`](Self::objective_and_gradient); the gradient replaces the predictions.
@@ -307,7 +299,7 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         let inputs = Inputs::check(self, &predictions.view(), targets.into())?.in_place();
         let by = by.into();
         let plan = inputs.plan(self, &by)?;
-        Ok(inputs.objective(self, &plan, Some(predictions.view_mut().into_dyn())))
+        Ok(inputs.objective(self, &plan, Some(predictions.view_mut())))
     }
 }
 

@@ -6,12 +6,11 @@ mod operands;
 mod picked;
 mod short;
 
-use ndarray::{ArrayView1, Axis, Ix1};
+use ndarray::{ArrayView1, Axis, Dimension, Ix1};
 
 pub(crate) use super::span::Job;
 use long::long;
-use operands::Rows;
-pub(crate) use operands::{Operands, Targets};
+pub(crate) use operands::{Operands, Rows, Targets};
 use picked::picked;
 use short::short;
 
@@ -21,6 +20,7 @@ use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
 use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT};
 use super::shape::distinct;
+use super::simd::Lines;
 use super::span::unzip;
 use crate::float::{Float, Target};
 
@@ -34,7 +34,7 @@ const FILLED: f32 = 0.1;
 
 /// What the traversal knows of the work.
 #[derive(Clone, Copy)]
-struct Work<'k, F> {
+pub(crate) struct Work<'k, F> {
     kernel: &'k dyn AnyRowKernel<F>,
     classes: usize,
     /// Whether nothing but the scores of the labels is read.
@@ -52,11 +52,14 @@ struct Work<'k, F> {
 }
 
 /// Fills the outputs and returns the (weighted) sum of the losses. The shapes fit; labels are checked.
-pub(crate) fn run<F: Float, T: Target<F>, K: ItemKernel<F>>(
-    operands: Operands<'_, F, T>,
+pub(crate) fn run<'a, F: Float, T: Target<F>, K: ItemKernel<F>, R: Dimension, I: Dimension>(
+    operands: Operands<'a, F, T, R, I>,
     classes: usize,
     job: Job<F, K>,
-) -> Pair {
+) -> Pair
+where
+    Operands<'a, F, T, R, I>: Traverse<F>,
+{
     if classes == 0 {
         // Nothing to read, and nothing to add up: however many items there are, their loss is 0.
         if let Some(mut loss) = operands.loss {
@@ -64,7 +67,11 @@ pub(crate) fn run<F: Float, T: Target<F>, K: ItemKernel<F>>(
         }
         return match operands.weights {
             // ∞·0
-            Weights::Floats(weights) if !distinct(&weights, 0).iter().all(|w| w.is_finite()) => {
+            Weights::Floats(weights)
+                if !distinct(&weights.view().into_dyn(), 0)
+                    .iter()
+                    .all(|w| w.is_finite()) =>
+            {
                 Pair::from(f64::NAN)
             }
             _ => Pair::ZERO,
@@ -89,35 +96,57 @@ pub(crate) fn run<F: Float, T: Target<F>, K: ItemKernel<F>>(
             (true, Some(_)) => PICKED + FILLED * classes as f32,
         },
     };
-    traverse(operands, work)
+    operands.traverse(work)
 }
 
-fn traverse<F: Float, T: Target<F>>(mut operands: Operands<'_, F, T>, work: Work<'_, F>) -> Pair {
-    let repeated = operands.take_repeated();
-    if operands.mergeable() {
-        match operands.into_rows() {
-            Some(rows) if rows.items() > 0 => {
-                let grain = parallel::grain(rows.items(), work.cost);
-                let work = Work { grain, ..work };
-                let leaves = Leaves {
-                    rows,
-                    repeated,
-                    work,
-                };
-                parallel::run(leaves, work.cost)
-            }
-            _ => Pair::ZERO,
+/// The arrays of all items, with any axes or with one for the items.
+pub(crate) trait Traverse<F> {
+    /// Fills the outputs and returns the (weighted) sum of the losses.
+    fn traverse(self, work: Work<'_, F>) -> Pair;
+}
+
+impl<F: Float, T: Target<F>> Traverse<F> for Operands<'_, F, T> {
+    fn traverse(mut self, work: Work<'_, F>) -> Pair {
+        let repeated = self.take_repeated();
+        if self.mergeable() {
+            return match self.into_rows() {
+                Some(rows) => leaves(rows, repeated, work),
+                None => Pair::ZERO,
+            };
         }
-    } else {
         let axis = Axis(0);
-        let length = operands.items_shape().first().copied().unwrap_or(1);
+        let length = self.items_shape().first().copied().unwrap_or(1);
         if length == 1 {
-            return traverse(operands.first(), work);
+            return self.first().traverse(work);
         }
-        let (left, right) = operands.split_at(axis, length.next_power_of_two() / 2);
-        let (left, right) = parallel::join(|| traverse(left, work), || traverse(right, work));
+        let (left, right) = self.split_at(axis, length.next_power_of_two() / 2);
+        let (left, right) = parallel::join(|| left.traverse(work), || right.traverse(work));
         left.join(right)
     }
+}
+
+impl<F: Float, T: Target<F>> Traverse<F> for Rows<'_, F, T> {
+    fn traverse(self, work: Work<'_, F>) -> Pair {
+        leaves(self, None, work)
+    }
+}
+
+fn leaves<'a, F: Float, T: Target<F>>(
+    rows: Rows<'a, F, T>,
+    repeated: Option<Repeated<'a, F>>,
+    work: Work<'_, F>,
+) -> Pair {
+    if rows.items() == 0 {
+        return Pair::ZERO;
+    }
+    let grain = parallel::grain(rows.items(), work.cost);
+    let work = Work { grain, ..work };
+    let leaves = Leaves {
+        rows,
+        repeated,
+        work,
+    };
+    parallel::run(leaves, work.cost)
 }
 
 /// Items in leaves of [`CHUNK`], whose losses are added up together.
@@ -169,8 +198,8 @@ impl<F: Float, T: Target<F>> Leaves<'_, '_, F, T> {
     /// A leaf whose weights are copied.
     #[inline(never)] // its frame is large
     fn weighted(self) -> Pair {
-        let mut copy = [F::zero(); CHUNK];
-        let weights = &mut copy[..self.rows.items()];
+        let mut copy = Lines([F::zero(); CHUNK]);
+        let weights = &mut copy.0[..self.rows.items()];
         if let Some(repeated) = &self.repeated {
             repeated.fill(weights);
         }
@@ -185,8 +214,8 @@ impl<F: Float, T: Target<F>> Leaves<'_, '_, F, T> {
 
     fn sized(self) -> Pair {
         match self.rows.items() {
-            few @ ..=BATCH => self.leaf(&mut [F::zero(); BATCH][..few]),
-            many => self.leaf(&mut [F::zero(); CHUNK][..many]),
+            few @ ..=BATCH => self.leaf(&mut Lines([F::zero(); BATCH]).0[..few]),
+            many => self.leaf(&mut Lines([F::zero(); CHUNK]).0[..many]),
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) struct Operands<'a, F, T, R = IxDyn, I = IxDyn> {
 }
 
 /// The same with all items along one axis.
-pub(super) type Rows<'a, F, T> = Operands<'a, F, T, Ix2, Ix1>;
+pub(crate) type Rows<'a, F, T> = Operands<'a, F, T, Ix2, Ix1>;
 
 /// Whether the axes but the last `kept` ones can become one.
 fn merges<S: RawData>(view: &ArrayBase<S, IxDyn>, kept: usize) -> bool {

@@ -6,6 +6,7 @@ use super::aims::{Aims, aims, factors, leave_out_weightless};
 use super::operands::Rows;
 use super::{BATCH, Targets, Work};
 use crate::engine::rows::{Batch, BatchTargets, Panel, ROWS, SHORT};
+use crate::engine::simd::Lines;
 use crate::engine::tiles::{gather, scatter};
 use crate::float::{Float, Target};
 
@@ -22,6 +23,7 @@ pub(super) fn short<F: Float, T: Target<F>>(
 }
 
 /// Copies of rows that do not lie one after the other.
+#[repr(align(64))] // as `Lines`
 struct Copies<F> {
     scores: [F; ROWS * SHORT],
     targets: [F; ROWS * SHORT],
@@ -47,9 +49,9 @@ fn sized<F: Float, T: Target<F>>(
     const FEW: usize = 16;
     let zeros = [F::zero(); ROWS];
     if work.classes <= FEW {
-        batches(rows, losses, work, copies, &mut [zeros; 3 * FEW]);
+        batches(rows, losses, work, copies, &mut Lines([zeros; 3 * FEW]).0);
     } else {
-        batches(rows, losses, work, copies, &mut [zeros; 3 * SHORT]);
+        batches(rows, losses, work, copies, &mut Lines([zeros; 3 * SHORT]).0);
     }
 }
 

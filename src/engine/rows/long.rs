@@ -18,6 +18,7 @@ pub(crate) type Block<F> = [F; BLOCK];
 /// Room to work in for the kernel of long rows; what it holds is unspecified.
 #[doc(hidden)]
 #[allow(missing_debug_implementations)]
+#[repr(align(64))] // as `Lines`
 pub struct Room<F> {
     pub(crate) scores: Block<F>,
     pub(crate) targets: Block<F>,
