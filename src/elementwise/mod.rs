@@ -12,9 +12,11 @@ use ndarray::{
 
 use crate::aggregate::{Plan, count_all};
 use crate::engine::elementwise::{Contiguous, Job, Kernel, Operands, Traverse, Weights};
+use crate::engine::fresh::{self, Output};
 use crate::engine::reduce::Pair;
 use crate::engine::shape::{align, allocate, check_output, check_pair, is_column_major};
 use crate::engine::span::{Span, Stream, WeightStream};
+use crate::error::too_large;
 use crate::{Aggregate, BinaryLabels, Float, LossError, Target};
 
 /// A loss of one prediction and one target; implement two functions of two numbers and get all the rest.
@@ -126,9 +128,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
     {
         let predictions = predictions.into();
         let inputs = Inputs::check(self, &predictions, targets.into())?;
-        let mut loss = allocate(predictions.raw_dim(), is_column_major(&predictions))?;
-        inputs.elements(self, Some(loss.view_mut()), None)?;
-        Ok(loss)
+        inputs.collect(self, Output::Loss)
     }
 
     /// The gradient of every element's loss with respect to its prediction, in the shape of the predictions.
@@ -148,9 +148,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
     {
         let predictions = predictions.into();
         let inputs = Inputs::check(self, &predictions, targets.into())?;
-        let mut gradient = allocate(predictions.raw_dim(), is_column_major(&predictions))?;
-        inputs.elements(self, None, Some(gradient.view_mut()))?;
-        Ok(gradient)
+        inputs.collect(self, Output::Gradient)
     }
 
     /// Loss and gradient in one pass.
@@ -427,6 +425,31 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         self.shape.slice()
     }
 
+    /// A new array of losses or gradients.
+    fn collect<L: ElementwiseLoss<F>>(
+        self,
+        loss: L,
+        output: Output,
+    ) -> Result<Array<F, D>, LossError> {
+        if self.shape.size().saturating_mul(size_of::<F>()) < fresh::REUSED
+            && let Some(span) = self.span(&Weights::None)
+        {
+            let pair = loss.labels();
+            let inputs = Contiguous { span, pair };
+            return loss
+                .specialize(Collect { inputs, output })
+                .and_then(|values| Array::from_shape_vec(self.shape.clone(), values).ok())
+                .ok_or_else(|| too_large(self.shape.slice()));
+        }
+        let column_major = self.predictions.as_ref().is_some_and(is_column_major);
+        let mut array = allocate(self.shape.clone(), column_major)?;
+        match output {
+            Output::Loss => self.elements(loss, Some(array.view_mut()), None)?,
+            Output::Gradient => self.elements(loss, None, Some(array.view_mut()))?,
+        }
+        Ok(array)
+    }
+
     fn elements<'b, L: ElementwiseLoss<F>>(
         self,
         loss: L,
@@ -556,6 +579,26 @@ impl<F: Float, O: Traverse<F>> Visitor<F> for Run<O, F> {
             divisor: self.purpose.divisor,
         };
         self.operands.traverse(&job, loss.cost())
+    }
+}
+
+/// A new array, but for the kernel.
+struct Collect<'a, F, T> {
+    inputs: Contiguous<'a, F, T>,
+    output: Output,
+}
+
+impl<F: Float, T: Target<F>> Visitor<F> for Collect<'_, F, T> {
+    type Output = Option<Vec<F>>;
+
+    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Option<Vec<F>> {
+        let job = Job {
+            kernel: Scalar(loss),
+            reduce: false,
+            scale: F::one(),
+            divisor: Pair::ONE,
+        };
+        fresh::collect(&self.inputs, self.output, &job, loss.cost())
     }
 }
 

@@ -112,18 +112,12 @@ pub(crate) struct Contiguous<'a, F, T> {
 
 impl<F: Float, T: Target<F>> Traverse<F> for Contiguous<'_, F, T> {
     fn traverse(self, kernel: &dyn SpanKernel<F>, cost: f32) -> Pair {
-        let spanning = Spanning {
-            span: self.span,
-            repeated: None,
-            pair: self.pair,
-            kernel,
-        };
-        parallel::run(spanning, cost)
+        parallel::run(Spanning::new(self.span, self.pair, kernel), cost)
     }
 }
 
 /// Contiguous operands.
-struct Spanning<'a, 'k, F, T> {
+pub(super) struct Spanning<'a, 'k, F, T> {
     span: Span<'a, F, T>,
     /// The weights, where they are not contiguous as well.
     repeated: Option<Repeated<'a, F>>,
@@ -168,7 +162,20 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
     }
 }
 
-impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
+impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
+    pub(super) fn new(
+        span: Span<'a, F, T>,
+        pair: Option<BinaryLabels>,
+        kernel: &'k dyn SpanKernel<F>,
+    ) -> Self {
+        Self {
+            span,
+            repeated: None,
+            pair,
+            kernel,
+        }
+    }
+
     /// A leaf whose weights are copied.
     #[inline(never)] // its frame is large
     fn weighted_leaf(self) -> Pair {
@@ -178,16 +185,10 @@ impl<F: Float, T: Target<F>> Spanning<'_, '_, F, T> {
             repeated.fill(weights);
         }
         let weights = WeightStream::Floats(Stream::Slice(weights));
-        let leaf = Spanning {
-            span: self.span.with_weights(weights),
-            repeated: None,
-            pair: self.pair,
-            kernel: self.kernel,
-        };
-        leaf.leaf()
+        Spanning::new(self.span.with_weights(weights), self.pair, self.kernel).leaf()
     }
 
-    fn leaf(self) -> Pair {
+    pub(super) fn leaf(self) -> Pair {
         let mut lanes = Lanes::ZERO;
         match self.span.targets {
             Stream::Constant(target) => {

@@ -1,11 +1,13 @@
 //! What every loss shares, written once: checks, layouts, threads, instruction sets and sums. It knows no loss.
 //!
-//! The way of a call: [`shape`] checks and aligns, [`elementwise`] or [`items`] turns any layout into contiguous
-//! slices of floats (or gets slices, where the caller's arrays are such), [`parallel`] spreads them over threads along a fixed tree, [`simd`] picks the instruction set, the
-//! kernel computes, and [`reduce`] adds up what an objective needs. A traversal is compiled once for a type of targets,
-//! a kernel once for an instruction set; they meet in a trait object, once a chunk.
+//! The way of a call: [`shape`] checks and aligns; [`elementwise`] or [`items`] gets slices, where the caller's arrays
+//! are such, and makes contiguous slices of floats of any other layout; [`parallel`] spreads these over threads along a
+//! fixed tree, [`simd`] picks the instruction set, the kernel computes, and [`reduce`] adds up what an objective needs.
+//! A traversal is compiled once for a type of targets, a kernel once for an instruction set; they meet in a trait
+//! object, once a chunk.
 
 pub(crate) mod elementwise;
+pub(crate) mod fresh;
 pub(crate) mod items;
 pub(crate) mod parallel;
 pub(crate) mod reduce;

@@ -112,7 +112,23 @@ pub(crate) struct Span<'a, F, T> {
     pub(crate) gradient: Option<&'a mut [F]>,
 }
 
-impl<F: Float, T: Copy> Span<'_, F, T> {
+impl<'a, F: Float, T: Copy> Span<'a, F, T> {
+    /// A part of predictions and targets, without weights and outputs.
+    pub(super) fn inputs(&self, start: usize, size: usize) -> Self {
+        let part = start..start + size;
+        Self {
+            size,
+            predictions: self.predictions.map(|slice| &slice[part.clone()]),
+            targets: match self.targets {
+                Stream::Slice(slice) => Stream::Slice(&slice[part]),
+                constant => constant,
+            },
+            weights: WeightStream::None,
+            loss: None,
+            gradient: None,
+        }
+    }
+
     pub(super) fn split_at(self, middle: usize) -> (Self, Self) {
         let (left_targets, right_targets) = self.targets.split_at(middle);
         let (left_weights, right_weights) = self.weights.split_at(middle);
