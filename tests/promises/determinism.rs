@@ -4,7 +4,7 @@
 //! the numbers that are written down in [`PINNED`].
 
 use crate::catalogue::{
-    By, Edges, Entry, Form, Loss, Number, Targets, aggregates, catalogue, expected, raw,
+    By, Edges, Entry, Form, Loss, Number, Targets, aggregates, catalogue, expected, raw, same_bits,
 };
 use ndarray::{ArrayD, arr0};
 use proptest::test_runner::TestCaseError;
@@ -50,8 +50,12 @@ impl<F: Number> Inputs<F> {
 
     fn results(&self) -> Result<Results<F>, TestCaseError> {
         let (loss, p, finite) = (&self.loss, self.p.view(), self.finite.view());
-        let both = loss.loss_and_gradient(p, self.t.view());
+        let both = loss.loss_and_gradient(p.view(), self.t.view());
         let (losses, gradient) = expected("loss_and_gradient", both)?;
+        let alone = expected("loss", loss.loss(p.view(), self.t.view()))?;
+        same_bits("loss alone", &alone, &losses)?;
+        let alone = expected("gradient", loss.gradient(p.view(), self.t.view()))?;
+        same_bits("gradient alone", &alone, &gradient)?;
         let mut results = vec![("loss", losses), ("gradient", gradient)];
         for (name, by) in &self.by {
             let by = by.aggregate();
@@ -90,7 +94,6 @@ fn large<F>(entry: &Entry<F>) -> &'static [&'static [usize]] {
 #[cfg(feature = "rayon")]
 mod threads {
     use super::*;
-    use crate::catalogue::same_bits;
     use proptest::test_runner::TestCaseResult;
 
     fn pool(threads: usize) -> rayon::ThreadPool {
