@@ -515,6 +515,9 @@ fn multiclass_hinge<F: Number>(x: &[f64], label: usize, delta: f64) -> (Near, Ve
         }
     }
     let margin = rival - own + delta;
+    // A tiny score beside a large one is lost in the difference: a margin of 0 says nothing then.
+    let difference = rival - own;
+    let is_exact = (difference - rival) + own == 0.0 && (difference + own) - rival == 0.0;
     if margin.is_nan() {
         return all_nan(x.len());
     }
@@ -522,7 +525,7 @@ fn multiclass_hinge<F: Number>(x: &[f64], label: usize, delta: f64) -> (Near, Ve
     let value = Near::new::<F>(margin.max(0.0), magnitude, 1.0);
     let is_unclear = margin.is_finite()
         && margin.abs() <= F::TOLERANCE * magnitude
-        && !(margin == 0.0 && magnitude < 1e6 && F::NAME == "f32")
+        && !(margin == 0.0 && is_exact && magnitude < 1e6 && F::NAME == "f32")
         || margin.is_finite() && magnitude > F::MAX / 16.0;
     let gradient = (0..x.len()).map(|j| {
         if is_unclear {
