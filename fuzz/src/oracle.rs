@@ -505,6 +505,13 @@ fn softmax_crossentropy<F: Number>(
     (value, gradient.collect())
 }
 
+/// The rounded difference, and what the rounding left out.
+fn difference(a: f64, b: f64) -> (f64, f64) {
+    let rounded = a - b;
+    let of_b = a - rounded;
+    (rounded, (a - (rounded + of_b)) + (of_b - b))
+}
+
 fn multiclass_hinge<F: Number>(x: &[f64], label: usize, delta: f64) -> (Near, Vec<Near>) {
     let own = x[label];
     let others = x.iter().enumerate().filter(|&(j, _)| j != label);
@@ -514,10 +521,14 @@ fn multiclass_hinge<F: Number>(x: &[f64], label: usize, delta: f64) -> (Near, Ve
             (rival, rival_class) = (x, Some(j));
         }
     }
-    let margin = rival - own + delta;
-    // A tiny score beside a large one is lost in the difference: a margin of 0 says nothing then.
-    let difference = rival - own;
-    let is_exact = (difference - rival) + own == 0.0 && (difference + own) - rival == 0.0;
+    // What a tiny score beside a large one adds to their difference, lost in its rounding, is all of a margin of 0.
+    let (difference, lost) = difference(rival, own);
+    let rounded = difference + delta;
+    let margin = if lost.is_finite() {
+        rounded + lost
+    } else {
+        rounded
+    };
     if margin.is_nan() {
         return all_nan(x.len());
     }
@@ -525,7 +536,7 @@ fn multiclass_hinge<F: Number>(x: &[f64], label: usize, delta: f64) -> (Near, Ve
     let value = Near::new::<F>(margin.max(0.0), magnitude, 1.0);
     let is_unclear = margin.is_finite()
         && margin.abs() <= F::TOLERANCE * magnitude
-        && !(margin == 0.0 && is_exact && magnitude < 1e6 && F::NAME == "f32")
+        && !(rounded == 0.0 && magnitude < 1e6 && F::NAME == "f32")
         || margin.is_finite() && magnitude > F::MAX / 16.0;
     let gradient = (0..x.len()).map(|j| {
         if is_unclear {
