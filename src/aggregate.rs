@@ -98,11 +98,16 @@ pub(crate) struct Plan<'a, F> {
 }
 
 impl<F: Float> Plan<'_, F> {
-    /// The factor of the gradient where there are no weights.
-    pub(crate) fn scale(&self) -> F {
-        match self.weights {
-            Weights::None => F::coefficient(F::one(), self.divisor),
-            _ => F::one(),
+    /// The losses added up, and their gradients divided.
+    pub(crate) fn job<K>(&self, kernel: K) -> Job<F, K> {
+        Job {
+            kernel,
+            reduce: true,
+            scale: match self.weights {
+                Weights::None => F::coefficient(F::one(), self.divisor),
+                _ => F::one(),
+            },
+            divisor: self.divisor,
         }
     }
 
@@ -229,13 +234,7 @@ fn identity<'a, F: Float>(
         predictions: Some(values),
         gradient: gradient.map(|view| view.into_dyn()),
     };
-    let job = Job {
-        kernel: Identity,
-        reduce: true,
-        scale: plan.scale(),
-        divisor: plan.divisor,
-    };
-    Ok(operands.traverse(&job, COST))
+    Ok(operands.traverse(&plan.job(Identity), COST))
 }
 
 /// The sum of all values.

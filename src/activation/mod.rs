@@ -7,7 +7,6 @@ use ndarray::{Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Dimension};
 
 use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Job, Operands, Targets};
-use crate::engine::reduce::Pair;
 use crate::engine::shape::{allocate, check_output};
 use crate::error::{shape_mismatch, too_few_classes};
 use crate::itemwise::items_dim;
@@ -39,13 +38,7 @@ fn along_classes<'a, F: Float>(
         loss: sums,
         gradient: out,
     };
-    let job = Job {
-        kernel: AlongClasses(activation),
-        reduce: false,
-        scale: F::one(),
-        divisor: Pair::ONE,
-    };
-    items::run(operands, classes, job);
+    items::run(operands, classes, Job::each(AlongClasses(activation)));
 }
 
 fn check_classes<F, D: Dimension>(logits: &ArrayView<'_, F, D>) -> Result<(), LossError> {

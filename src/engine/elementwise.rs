@@ -116,10 +116,10 @@ impl<F: Float, T: Target<F>> Traverse<F> for Contiguous<'_, F, T> {
     }
 }
 
-/// Contiguous operands.
+/// Contiguous operands and what is done with them, in leaves of [`CHUNK`].
 pub(super) struct Spanning<'a, 'k, F, T> {
     span: Span<'a, F, T>,
-    /// The weights, where they are not contiguous as well.
+    /// The weights, where they are not contiguous as well; the span has none then.
     repeated: Option<Repeated<'a, F>>,
     pair: Option<BinaryLabels>,
     kernel: &'k dyn SpanKernel<F>,
@@ -154,10 +154,10 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
         ))
     }
 
-    fn run(self) -> Pair {
-        match self.repeated {
+    fn run(mut self) -> Pair {
+        match self.repeated.take() {
             None => self.leaf(),
-            Some(_) => self.weighted_leaf(),
+            Some(repeated) => self.weighted_leaf(&repeated),
         }
     }
 }
@@ -178,12 +178,10 @@ impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
 
     /// A leaf whose weights are copied.
     #[inline(never)] // its frame is large
-    fn weighted_leaf(self) -> Pair {
+    fn weighted_leaf(self, repeated: &Repeated<'_, F>) -> Pair {
         let mut copy = Lines([F::zero(); CHUNK]);
         let weights = &mut copy.0[..self.span.size];
-        if let Some(repeated) = &self.repeated {
-            repeated.fill(weights);
-        }
+        repeated.fill(weights);
         let weights = WeightStream::Floats(Stream::Slice(weights));
         Spanning::new(self.span.with_weights(weights), self.pair, self.kernel).leaf()
     }

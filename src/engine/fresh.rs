@@ -13,14 +13,19 @@ const BLOCK: usize = 1024;
 /// Up to so many elements zeros cost less than copies.
 const FEW: usize = 4096;
 
-/// From so many bytes on memory comes from the system, in the usual allocators.
-pub(crate) const REUSED: usize = 1 << 25;
+/// From so many bytes on the usual allocators give memory from the system.
+const FROM_THE_SYSTEM: usize = 1 << 25;
 
 /// What is computed of every element.
 #[derive(Clone, Copy)]
 pub(crate) enum Output {
     Loss,
     Gradient,
+}
+
+/// Whether an array of so many elements is better made this way than of zeros.
+pub(crate) fn pays<F>(size: usize) -> bool {
+    size.saturating_mul(size_of::<F>()) < FROM_THE_SYSTEM
 }
 
 /// The losses or the gradients of contiguous inputs, in their order; `None` if there is no room for them.
@@ -73,24 +78,13 @@ fn with_room<T>(size: usize) -> Option<Vec<T>> {
 }
 
 /// All whole blocks, and room for what is left.
-#[cfg(feature = "rayon")]
 fn in_parallel<F: Float>(size: usize, compute: impl Fn(usize, &mut [F]) + Sync) -> Option<Vec<F>> {
-    use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-
     let blocks = size / BLOCK;
-    let mut values: Vec<[F; BLOCK]> = with_room(blocks + 1)?;
-    (0..blocks)
-        .into_par_iter()
-        .map(|index| {
-            let mut block = Lines([F::zero(); BLOCK]);
-            compute(index * BLOCK, &mut block.0);
-            block.0
-        })
-        .collect_into_vec(&mut values);
+    let mut values = with_room(blocks + 1)?;
+    parallel::collect(blocks, &mut values, |index| {
+        let mut block = Lines([F::zero(); BLOCK]);
+        compute(index * BLOCK, &mut block.0);
+        block.0
+    });
     Some(values.into_flattened())
-}
-
-#[cfg(not(feature = "rayon"))]
-fn in_parallel<F: Float>(size: usize, _compute: impl Fn(usize, &mut [F])) -> Option<Vec<F>> {
-    with_room(size)
 }

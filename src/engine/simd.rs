@@ -15,7 +15,7 @@ pub(crate) fn dispatch<W: NullaryFnOnce>(work: W) -> W::Output {
     Arch::new().dispatch(work)
 }
 
-/// Begins with a line of the cache, so that no register of it lies in two: of registers as wide as a line each would.
+/// Aligned to the lines of the cache: of registers as wide as a line, each would otherwise lie in two.
 #[repr(align(64))]
 pub(crate) struct Lines<T>(pub(crate) T);
 

@@ -36,6 +36,28 @@ pub(crate) struct Job<F, K> {
     pub(crate) divisor: Pair,
 }
 
+impl<F: Float, K> Job<F, K> {
+    /// Losses and gradients of each, as they are.
+    pub(crate) fn each(kernel: K) -> Self {
+        Self {
+            kernel,
+            reduce: false,
+            scale: F::one(),
+            divisor: Pair::ONE,
+        }
+    }
+
+    /// The same of another kernel.
+    pub(crate) fn with_kernel<L>(self, kernel: L) -> Job<F, L> {
+        Job {
+            kernel,
+            reduce: self.reduce,
+            scale: self.scale,
+            divisor: self.divisor,
+        }
+    }
+}
+
 /// Contiguous elements, or one for all.
 #[derive(Clone, Copy)]
 pub(crate) enum Stream<'a, T> {

@@ -127,13 +127,7 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         'p: 'b,
         't: 'b,
     {
-        let job = Job {
-            kernel,
-            reduce: false,
-            scale: F::one(),
-            divisor: Pair::ONE,
-        };
-        self.run(job, &Weights::None, loss, gradient);
+        self.run(Job::each(kernel), &Weights::None, loss, gradient);
     }
 
     pub(super) fn objective<'b, K: ItemKernel<F>>(
@@ -146,13 +140,7 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         'p: 'b,
         't: 'b,
     {
-        let job = Job {
-            kernel,
-            reduce: true,
-            scale: plan.scale(),
-            divisor: plan.divisor,
-        };
-        plan.finish(self.run(job, &plan.weights, None, gradient))
+        plan.finish(self.run(plan.job(kernel), &plan.weights, None, gradient))
     }
 
     fn run<'b, K: ItemKernel<F>>(

@@ -186,10 +186,10 @@ impl<F: Float, T: Target<F>> Divisible for Leaves<'_, '_, F, T> {
         ))
     }
 
-    fn run(self) -> Pair {
-        match self.repeated {
+    fn run(mut self) -> Pair {
+        match self.repeated.take() {
             None => self.sized(),
-            Some(_) => self.weighted(),
+            Some(repeated) => self.weighted(&repeated),
         }
     }
 }
@@ -197,12 +197,10 @@ impl<F: Float, T: Target<F>> Divisible for Leaves<'_, '_, F, T> {
 impl<F: Float, T: Target<F>> Leaves<'_, '_, F, T> {
     /// A leaf whose weights are copied.
     #[inline(never)] // its frame is large
-    fn weighted(self) -> Pair {
+    fn weighted(self, repeated: &Repeated<'_, F>) -> Pair {
         let mut copy = Lines([F::zero(); CHUNK]);
         let weights = &mut copy.0[..self.rows.items()];
-        if let Some(repeated) = &self.repeated {
-            repeated.fill(weights);
-        }
+        repeated.fill(weights);
         let weights = Weights::Floats(ArrayView1::from(&*weights));
         let leaf = Leaves {
             rows: self.rows.with_weights(weights),

@@ -1,0 +1,224 @@
+//! Predictions and targets that fit each other: checked before the first element, then handed to the engine.
+
+use ndarray::{Array, ArrayView, ArrayViewMut, Dimension};
+
+use super::ElementwiseLoss;
+use crate::aggregate::Plan;
+use crate::engine::elementwise::{Contiguous, Job, Kernel, Operands, Traverse, Weights};
+use crate::engine::fresh::{self, Output};
+use crate::engine::reduce::Pair;
+use crate::engine::shape::{align, allocate, check_pair, is_column_major};
+use crate::engine::span::{Span, Stream, WeightStream};
+use crate::error::too_large;
+use crate::{Float, LossError, Target};
+
+/// The scalar functions of a loss as the engine sees them.
+#[derive(Clone, Copy)]
+struct Scalar<L>(L);
+
+impl<F: Float, L: ElementwiseLoss<F>> Kernel<F> for Scalar<L> {
+    #[inline(always)]
+    fn value(self, prediction: F, target: F) -> F {
+        self.0.value(prediction, target)
+    }
+    #[inline(always)]
+    fn derivative(self, prediction: F, target: F) -> F {
+        self.0.derivative(prediction, target)
+    }
+    #[inline(always)]
+    fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
+        self.0.value_and_derivative(prediction, target)
+    }
+}
+
+/// Predictions and targets that fit, checked.
+pub(super) struct Inputs<'p, 't, F, T, D, E> {
+    shape: D,
+    /// Absent where they lie in the buffer of the gradient.
+    predictions: Option<ArrayView<'p, F, D>>,
+    targets: ArrayView<'t, T, E>,
+}
+
+impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, F, T, D, E> {
+    pub(super) fn check<L: ElementwiseLoss<F>>(
+        loss: L,
+        predictions: &ArrayView<'p, F, D>,
+        targets: ArrayView<'t, T, E>,
+    ) -> Result<Self, LossError> {
+        let inputs = Self {
+            shape: predictions.raw_dim(),
+            predictions: Some(predictions.clone()),
+            targets,
+        };
+        if inputs.targets.shape() != predictions.shape() {
+            align(predictions.shape(), inputs.targets.view().into_dyn())?;
+        }
+        let labels = loss.labels().filter(|_| T::INTEGER);
+        if let (Some(labels), false) = (labels, predictions.is_empty()) {
+            check_pair(&inputs.targets.view().into_dyn(), labels)?;
+        }
+        Ok(inputs)
+    }
+
+    /// The predictions will be found in the buffer of the gradient.
+    pub(super) fn in_place<'q>(self) -> Inputs<'q, 't, F, T, D, E> {
+        Inputs {
+            shape: self.shape,
+            predictions: None,
+            targets: self.targets,
+        }
+    }
+
+    pub(super) fn shape(&self) -> &[usize] {
+        self.shape.slice()
+    }
+
+    /// A new array of losses or gradients.
+    pub(super) fn collect<L: ElementwiseLoss<F>>(
+        self,
+        loss: L,
+        output: Output,
+    ) -> Result<Array<F, D>, LossError> {
+        if fresh::pays::<F>(self.shape.size())
+            && let Some(span) = self.span(&Weights::None)
+        {
+            let pair = loss.labels();
+            let inputs = Contiguous { span, pair };
+            return loss
+                .specialize(Collect { inputs, output })
+                .and_then(|values| Array::from_shape_vec(self.shape.clone(), values).ok())
+                .ok_or_else(|| too_large(self.shape.slice()));
+        }
+        let column_major = self.predictions.as_ref().is_some_and(is_column_major);
+        let mut array = allocate(self.shape.clone(), column_major)?;
+        match output {
+            Output::Loss => self.elements(loss, Some(array.view_mut()), None)?,
+            Output::Gradient => self.elements(loss, None, Some(array.view_mut()))?,
+        }
+        Ok(array)
+    }
+
+    pub(super) fn elements<'b, L: ElementwiseLoss<F>>(
+        self,
+        loss: L,
+        loss_out: Option<ArrayViewMut<'b, F, D>>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) -> Result<(), LossError>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        self.run(loss, Job::each(()), &Weights::None, loss_out, gradient)?;
+        Ok(())
+    }
+
+    pub(super) fn objective<'b, L: ElementwiseLoss<F>>(
+        self,
+        loss: L,
+        plan: &Plan<'b, F>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) -> Result<F, LossError>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let sum = self.run(loss, plan.job(()), &plan.weights, None, gradient)?;
+        Ok(plan.finish(sum))
+    }
+
+    fn run<'b, L: ElementwiseLoss<F>>(
+        self,
+        loss: L,
+        job: Job<F, ()>,
+        weights: &Weights<'b, F>,
+        loss_out: Option<ArrayViewMut<'b, F, D>>,
+        gradient: Option<ArrayViewMut<'b, F, D>>,
+    ) -> Result<Pair, LossError>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let pair = loss.labels();
+        // Slices have no axes to look at, which takes longer than the arithmetic of a small array.
+        let in_order = loss_out
+            .iter()
+            .chain(&gradient)
+            .all(|view| view.is_standard_layout());
+        if in_order && let Some(mut span) = self.span(weights) {
+            span.loss = loss_out.and_then(ArrayViewMut::into_slice);
+            span.gradient = gradient.and_then(ArrayViewMut::into_slice);
+            let operands = Contiguous { span, pair };
+            return Ok(loss.specialize(Run { operands, job }));
+        }
+        let operands = Operands {
+            predictions: self.predictions.map(ArrayView::into_dyn),
+            targets: align(self.shape.slice(), self.targets.into_dyn())?,
+            pair,
+            weights: weights.clone(),
+            loss: loss_out.map(ArrayViewMut::into_dyn),
+            gradient: gradient.map(ArrayViewMut::into_dyn),
+        };
+        Ok(loss.specialize(Run { operands, job }))
+    }
+
+    /// Slices of the inputs, if they are contiguous in row-major order.
+    fn span<'b>(&self, weights: &Weights<'b, F>) -> Option<Span<'b, F, T>>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let size = self.shape.size();
+        Some(Span {
+            size,
+            predictions: match &self.predictions {
+                Some(view) => Some(view.to_slice()?),
+                None => None,
+            },
+            targets: match self.targets.to_slice()? {
+                all if all.len() == size => Stream::Slice(all),
+                &[one] => Stream::Constant(one),
+                _ => return None,
+            },
+            weights: WeightStream::of(weights)?,
+            loss: None,
+            gradient: None,
+        })
+    }
+}
+
+/// Something to do with a kernel of any type.
+#[doc(hidden)]
+pub trait Visitor<F: Float> {
+    type Output;
+    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Self::Output;
+}
+
+/// All that the engine needs but for the kernel.
+struct Run<O, F> {
+    operands: O,
+    job: Job<F, ()>,
+}
+
+impl<F: Float, O: Traverse<F>> Visitor<F> for Run<O, F> {
+    type Output = Pair;
+
+    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Pair {
+        let job = self.job.with_kernel(Scalar(loss));
+        self.operands.traverse(&job, loss.cost())
+    }
+}
+
+/// A new array, but for the kernel.
+struct Collect<'a, F, T> {
+    inputs: Contiguous<'a, F, T>,
+    output: Output,
+}
+
+impl<F: Float, T: Target<F>> Visitor<F> for Collect<'_, F, T> {
+    type Output = Option<Vec<F>>;
+
+    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Option<Vec<F>> {
+        let job = Job::each(Scalar(loss));
+        fresh::collect(&self.inputs, self.output, &job, loss.cost())
+    }
+}
