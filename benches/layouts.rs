@@ -1,5 +1,5 @@
-//! The same work in other layouts: transposed, reversed, strided and broadcast arrays take at most three times as long
-//! as contiguous ones.
+//! The same work in other layouts: how much longer transposed, reversed, strided and broadcast arrays take than
+//! contiguous ones. The goal is at most three times.
 
 mod common;
 
