@@ -20,6 +20,9 @@ pub(crate) use super::span::{Job, Kernel};
 
 /// How many targets are converted at once.
 const AT_ONCE: usize = 1024;
+/// How many times as long as high the parts are where operands lie along different axes: those that lie along the
+/// first are read and written in long runs, and a line of the others has room for several rows.
+const BREADTH: usize = 8;
 
 /// Weights of the elements, broadcast to their shape.
 #[derive(Clone)]
@@ -349,7 +352,9 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         let mut axes = 0..shape.len();
         let (first, other) = self.fastest_axes();
         if other.is_some() {
-            axes.max_by_key(|&axis| shape[axis]).unwrap_or(0)
+            let breadth = |axis| if Some(axis) == first { BREADTH } else { 1 };
+            axes.max_by_key(|&axis| shape[axis] / breadth(axis))
+                .unwrap_or(0)
         } else {
             axes.find(|&axis| shape[axis] > 1 && Some(axis) != first)
                 .or(first)

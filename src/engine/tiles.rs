@@ -19,13 +19,13 @@ use crate::BinaryLabels;
 use crate::float::{Float, Target};
 
 /// The elements of a leaf at most: more than where all is contiguous, for longer runs in each direction.
-const LEAF: usize = 4 * CHUNK;
+const LEAF: usize = 8 * CHUNK;
 /// The elements of a tile at most.
-const TILE: usize = 2048;
+const TILE: usize = 4096;
 /// From so many columns on, the kernel runs along the rows, and what is contiguous there stays in place.
 const LONG: usize = 48;
-/// The rows of a tile where rows of one operand lie along columns of another: a line of the cache.
-const LINE: usize = 16;
+/// The rows of a tile where rows of one operand lie along columns of another: few, for long rows.
+const LINE: usize = 8;
 
 /// Work in leaves of at most [`LEAF`] elements, small in every direction that is contiguous for one of the operands.
 pub(super) struct Tiling<'a, 'k, F, T> {
@@ -413,9 +413,17 @@ pub(super) fn gather<F: Float, T: Target<F>>(
     pair: Option<BinaryLabels>,
 ) {
     // The sizes are the same: this cannot fail.
-    let Ok(to) = ArrayViewMut2::from_shape(from.raw_dim(), to) else {
-        return;
-    };
+    if let Ok(to) = ArrayViewMut2::from_shape(from.raw_dim(), to) {
+        copy(from, to, pair);
+    }
+}
+
+/// Copies a tile to one whose rows are contiguous.
+pub(super) fn copy<F: Float, T: Target<F>>(
+    from: &ArrayView2<'_, T>,
+    to: ArrayViewMut2<'_, F>,
+    pair: Option<BinaryLabels>,
+) {
     if by_columns(from) {
         transpose(from.t(), to, pair);
     } else {

@@ -6,21 +6,51 @@ use super::aims::{Aim, aim};
 use super::operands::Rows;
 use super::{Targets, Work};
 use crate::engine::rows::{DenseTarget, Room, Row, RowTarget, Sink, Source};
-use crate::engine::tiles::{gather, scatter};
+use crate::engine::tiles::{copy, gather, scatter};
 use crate::float::{Float, Target};
 
 /// How many elements are copied at once, where rows are not contiguous.
 const COPIED: usize = 8 * 1024;
+/// How many rows belong together where they are not contiguous: their elements of a class share a line of memory.
+pub(super) const TOGETHER: usize = 16;
+/// How much of such rows is copied before the next stretch, so that the lines of it are still at hand.
+const STRETCH: usize = 128;
 
 pub(super) fn long<F: Float, T: Target<F>>(
     rows: Rows<'_, F, T>,
     losses: &mut [F],
     work: Work<'_, F>,
 ) {
-    if work.classes > COPIED || rows.contiguous() {
+    if rows.contiguous() {
         each(rows, losses, work);
-    } else {
+    } else if work.classes <= COPIED {
         in_copies(rows, losses, work);
+    } else {
+        in_the_gradient(rows, losses, work);
+    }
+}
+
+/// Rows too long for copies: scores that are not contiguous are copied to where their gradient will be, if that is.
+fn in_the_gradient<F: Float, T: Target<F>>(
+    rows: Rows<'_, F, T>,
+    losses: &mut [F],
+    work: Work<'_, F>,
+) {
+    let mut rest = rows;
+    for losses in losses.chunks_mut(TOGETHER) {
+        let (mut part, behind) = rest.split_at(Axis(0), losses.len());
+        rest = behind;
+        if let (Some(scores), Some(gradient)) = (part.scores, &mut part.gradient)
+            && !are_slices(&scores)
+            && are_slices(&gradient.view())
+        {
+            let from = scores.axis_chunks_iter(Axis(1), STRETCH);
+            for (from, to) in from.zip(gradient.axis_chunks_iter_mut(Axis(1), STRETCH)) {
+                copy(&from, to, None);
+            }
+            part.scores = None;
+        }
+        each(part, losses, work);
     }
 }
 
@@ -171,7 +201,7 @@ fn are_slices<T>(rows: &ArrayView2<'_, T>) -> bool {
 
 impl<F: Float, T: Target<F>> Rows<'_, F, T> {
     /// Whether each row is contiguous.
-    fn contiguous(&self) -> bool {
+    pub(super) fn contiguous(&self) -> bool {
         self.scores.iter().all(are_slices)
             && self.gradient.iter().all(|view| are_slices(&view.view()))
             && match &self.targets {

@@ -9,7 +9,7 @@ mod short;
 use ndarray::{ArrayView1, Axis, Dimension, Ix1};
 
 pub(crate) use super::span::Job;
-use long::long;
+use long::{TOGETHER, long};
 pub(crate) use operands::{Operands, Rows, Targets};
 use picked::picked;
 use short::short;
@@ -256,7 +256,13 @@ impl<F: Float> Weights<'_, F, Ix1> {
 /// Computes the losses, one an item, and the gradients.
 fn fill<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
     let items = losses.len();
-    if items > work.grain && items > 1 {
+    // Of what lies along columns, a line of memory has an element of each of several rows.
+    let least = if work.classes > SHORT && !rows.contiguous() {
+        TOGETHER
+    } else {
+        1
+    };
+    if items > work.grain.max(least) {
         let half = items.div_ceil(2);
         // whole groups, where there are several
         let middle = if half > ROWS {
