@@ -252,9 +252,9 @@ pub(crate) fn hinge_input<F: Number>(
 
 /// How many rows of how many classes.
 ///
-/// Around what the kernels do at once (8, 16, 32, 512), and far above.
+/// Around what the kernels do at once (8, 16, 32, 128, 512), and far above.
 pub(crate) fn shapes(rows: usize) -> Vec<(usize, usize)> {
-    const SHARES: [(usize, f64); 11] = [
+    const SHARES: [(usize, f64); 12] = [
         (2, 0.3),
         (3, 0.3),
         (5, 0.1),
@@ -263,7 +263,8 @@ pub(crate) fn shapes(rows: usize) -> Vec<(usize, usize)> {
         (32, 0.05),
         (33, 0.04),
         (64, 0.02),
-        (100, 0.015),
+        (128, 0.01),
+        (129, 0.01),
         (513, 0.003),
         (1000, 0.002),
     ];

@@ -55,7 +55,7 @@ fn ignoring_what_is_absent_changes_nothing<F: Number>() {
             continue;
         };
         pairs += 1;
-        for shape in [[40, 5], [9, 70], [3, 300]] {
+        for shape in [[40, 5], [9, 130], [3, 300]] {
             let count = shape.iter().product();
             let p = entry.predictions(&shape, &raw(5, count), entry.edges(&shape));
             for &form in entry.aim.forms() {

@@ -29,7 +29,7 @@ fn for_all<F: Number>(
     for entry in catalogue::<F>() {
         for &form in entry.aim.forms() {
             let raws = (raw_strategy(97), raw_strategy(97), raw_strategy(97));
-            let shapes = prop_oneof![Just([40, 5]), Just([9, 70]), Just([3, 300])];
+            let shapes = prop_oneof![Just([40, 5]), Just([9, 130]), Just([3, 300])];
             let strategy = (entry.any.clone(), shapes, raws);
             let name = format!("{}, {form:?}", entry.name);
             let cases = |(loss, shape, (one, other, aims)): (Loss<F>, [usize; 2], _)| {
