@@ -297,6 +297,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_target_in_the_middle_asks_for_nothing() -> Result<(), LossError> {
+        for delta in [0.0_f64, 1.0, 2.5] {
+            let loss = BinaryHingeLoss::new(delta, Scores::Probabilities, BinaryLabels::ZeroOne)?;
+            for p in [0.0, 1e-300, 0.3, 1.0] {
+                assert_eq!(loss.value_and_derivative(p, 0.5), (delta, 0.0), "p = {p}");
+            }
+            let (value, derivative) = loss.value_and_derivative(f64::NAN, 0.5);
+            assert!(value.is_nan() && derivative.is_nan());
+        }
+        Ok(())
+    }
+
+    #[test]
     fn log_odds_of_probabilities() {
         for p in [1e-300_f64, 1e-9, 0.2, 0.25, 0.3, 0.6, 0.999] {
             let expected = (p / (1.0 - p)).ln();

@@ -291,4 +291,31 @@ mod tests {
         assert!((loss.margin(0.3, 0.4) - exact).abs() <= f64::EPSILON * exact.abs());
         Ok(())
     }
+
+    #[test]
+    fn the_margin_is_rounded_nearly_once() -> Result<(), LossError> {
+        let mut state = 1_u64;
+        // 24 bits from 2⁻²⁴ on, times up to 2¹⁶: sums of three are exact in f64.
+        let mut number = || {
+            state = state
+                .wrapping_mul(0x5851_f42d_4c95_7f2d)
+                .wrapping_add(0x1405_7b7e_f767_814f);
+            let power = 2.0_f32.powi((state >> 35) as i32 % 17 - 24);
+            ((state >> 40) as i32 - (1 << 23)) as f32 * power
+        };
+        for _ in 0..10_000 {
+            let (own, delta) = (number(), number().abs());
+            // Far away, or near the kink.
+            for rival in [number(), own - delta, own] {
+                let exact = f64::from(rival) - f64::from(own) + f64::from(delta);
+                let margin = f64::from(MulticlassHingeLoss::new(delta)?.margin(rival, own));
+                let allowed = 0.51 * f64::from(f32::EPSILON) * exact.abs();
+                assert!(
+                    (margin - exact).abs() <= allowed,
+                    "{rival:e} − {own:e} + {delta:e}: {margin:e} instead of {exact:e}"
+                );
+            }
+        }
+        Ok(())
+    }
 }
