@@ -64,10 +64,11 @@ impl<F: Float> BinaryCrossentropyWithLogits<F> {
     #[inline(always)]
     fn weights(self, target: F) -> (F, F) {
         let opposite = F::one() - target;
+        let rounding = (F::one() - opposite) - target;
         // t(1 − ε) + ε/2 = t + ε(½ − t), and its complement from 1 − t, so that neither cancels.
         let towards_half = F::narrow(0.5) - target;
         let smoothed = self.smoothing.mul_add(towards_half, target);
-        let complement = (-self.smoothing).mul_add(towards_half, opposite);
+        let complement = opposite + (-self.smoothing).mul_add(towards_half, rounding);
         let plain = self.smoothing == F::zero();
         let negative = if plain { opposite } else { complement };
         let positive = self.pos_weight * if plain { target } else { smoothed };

@@ -533,3 +533,42 @@ where
 {
     CategoricalCrossentropyWithLogits::default().gradient(predictions, targets)
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    /// The loss of the largest logit, beside others so far below that each alone would add nothing.
+    fn beside_many<F: Float>(classes: usize, distance: f64) -> Result<f64, LossError> {
+        let mut x = Array2::from_elem((1, classes), F::zero());
+        x[[0, 1]] = F::narrow(distance);
+        let loss = categorical_crossentropy_with_logits(&x, &[1])?;
+        let gradient = categorical_crossentropy_with_logits_gradient(&x, &[1])?;
+        assert_eq!(-gradient[[0, 1]], loss[0]);
+        Ok(loss[0].widen())
+    }
+
+    #[test]
+    fn many_classes_far_below_add_up() -> Result<(), LossError> {
+        for classes in [100, 1000, 20_000] {
+            let others = (classes as f64 - 1.0).ln();
+            for distance in [103.0, 106.0, 110.0] {
+                let exact = (others - distance).exp();
+                let loss = beside_many::<f32>(classes, distance)?;
+                let smallest = f64::from(f32::from_bits(1));
+                assert!((loss - exact).abs() <= smallest, "{loss:e}, {exact:e}");
+            }
+            for distance in [744.0, 748.0, 752.0] {
+                let exact = (others - distance).exp();
+                let loss = beside_many::<f64>(classes, distance)?;
+                assert!(
+                    (loss - exact).abs() <= 1e-11 * exact + f64::from_bits(1),
+                    "{loss:e}, {exact:e}"
+                );
+            }
+        }
+        Ok(())
+    }
+}

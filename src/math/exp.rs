@@ -79,7 +79,7 @@ impl Exponential for f32 {
     const MINUS_ONE: Self = -18.0;
     const TINY: Self = f32::from_bits((127 - 30) << 23);
     const SCALED_BIAS: Self = 60.0;
-    const SCALED_FLOOR: Self = 105.0;
+    const SCALED_FLOOR: Self = 127.0;
 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {
@@ -123,7 +123,7 @@ impl Exponential for f64 {
     const MINUS_ONE: Self = -38.0;
     const TINY: Self = f64::from_bits((1023 - 60) << 52);
     const SCALED_BIAS: Self = 500.0;
-    const SCALED_FLOOR: Self = 746.0;
+    const SCALED_FLOOR: Self = 1050.0;
 
     #[inline(always)]
     fn mul_add(self, factor: Self, addend: Self) -> Self {

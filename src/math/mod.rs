@@ -35,7 +35,8 @@ pub trait Elementary: Copy {
 
     /// [`exp_scaled`](Self::exp_scaled) is for rows whose maximum is smaller than this in magnitude.
     const SCALED_LIMIT: Self;
-    /// [`exp_scaled`](Self::exp_scaled) is for logits no further than this below the maximum.
+    /// [`exp_scaled`](Self::exp_scaled) is for logits no further than this below the maximum; of terms further below it
+    /// takes more than 10⁹ to make the smallest number.
     const SCALED_FLOOR: Self;
 
     /// See [`ln`](fn@ln).

@@ -160,7 +160,7 @@ const PINNED: &[(&str, u64, u64)] = &[
     ("binary_hinge_loss, probabilities 0/1", 0xf9cfc057c1e68c4c, 0xdc43a3777145e866),
     ("binary_hinge_loss, probabilities ±1", 0xe1d9f94588ce3877, 0xdc43a3777145e866),
     ("binary_crossentropy_with_logits", 0x79af9d128231ba2f, 0xaf39e8bb7634c7d0),
-    ("binary_crossentropy_with_logits, options", 0x0299c70c13e60d6f, 0x159b70bf8e0c4f64),
+    ("binary_crossentropy_with_logits, options", 0x5b472ae165f6fe02, 0x9816adacea7787ee),
     ("categorical_crossentropy", 0xdea92a198565041a, 0xaa332978dbe71cbc),
     ("categorical_crossentropy, ignoring", 0x71353e69e5ac77ed, 0x4cd76b63ffd19ae9),
     ("multiclass_hinge_loss", 0xc0a13b200a594769, 0x737ae2566712f008),
