@@ -252,6 +252,20 @@ mod tests {
     }
 
     #[test]
+    fn what_one_minus_a_target_loses_is_kept() -> Result<(), LossError> {
+        let (x, t, epsilon) = (-3.443_167_f32, 3.684_966_6e-8_f32, 0.996_095_06_f32);
+        let loss = BinaryCrossentropyWithLogits::default();
+        let loss = loss.pos_weight(0.0)?.label_smoothing(epsilon)?;
+        let [wide_x, wide_t, wide_epsilon] = [x, t, epsilon].map(f64::from);
+        let negative = (1.0 - wide_t) * (1.0 - wide_epsilon) + wide_epsilon / 2.0;
+        let exact = negative / (1.0 + (-wide_x).exp());
+        let spacing = f64::from(f32::EPSILON / 128.0); // from 1/128 to 1/64
+        let error = (f64::from(loss.derivative(x, t)) - exact).abs() / spacing;
+        assert!(error <= 4.0, "{error} ULP");
+        Ok(())
+    }
+
+    #[test]
     fn neutral_options_change_nothing() -> Result<(), LossError> {
         let plain = BinaryCrossentropyWithLogits::default();
         assert_eq!(plain.pos_weight(1.0_f32)?.label_smoothing(0.0)?, plain);

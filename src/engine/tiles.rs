@@ -24,8 +24,8 @@ const LEAF: usize = 8 * CHUNK;
 const TILE: usize = 4096;
 /// From so many columns on, the kernel runs along the rows, and what is contiguous there stays in place.
 const LONG: usize = 48;
-/// The rows of a tile where rows of one operand lie along columns of another: few, for long rows.
-const LINE: usize = 8;
+/// The rows of a tile where rows of one operand lie along columns of another: few, so that they are long.
+const FEW_ROWS: usize = 8;
 
 /// Work in leaves of at most [`LEAF`] elements, small in every direction that is contiguous for one of the operands.
 pub(super) struct Tiling<'a, 'k, F, T> {
@@ -128,7 +128,7 @@ impl<F: Float> Leaf<'_, F> {
             return;
         }
         let width = match columns {
-            LONG.. if plane.some_columns_are_in_place() => columns.min(TILE / LINE),
+            LONG.. if plane.some_columns_are_in_place() => columns.min(TILE / FEW_ROWS),
             LONG.. => columns.min(TILE / 2),
             _ => columns,
         };

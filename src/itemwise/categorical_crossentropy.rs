@@ -292,7 +292,22 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::f64::consts::LN_2;
+
+    use ndarray::Array2;
+
     use super::*;
+
+    #[test]
+    fn terms_that_are_lost_beside_a_large_one_add_up() -> Result<(), LossError> {
+        let p = Array2::from_elem((1, 100), 0.5_f64);
+        let mut t = Array2::from_elem((1, 100), 1.0);
+        t[[0, 0]] = 2.0_f64.powi(53);
+        let exact = t[[0, 0]] * LN_2 + 99.0 * LN_2;
+        let loss = categorical_crossentropy(&p, &t)?[0];
+        assert!((loss - exact).abs() <= 1.0, "{loss} instead of {exact}");
+        Ok(())
+    }
 
     #[test]
     fn term_by_hand() {

@@ -551,6 +551,27 @@ mod tests {
     }
 
     #[test]
+    fn targets_that_are_lost_beside_a_large_one_add_up() -> Result<(), LossError> {
+        let x = Array2::<f64>::zeros((1, 100));
+        let mut t = Array2::from_elem((1, 100), 0.75);
+        t[[0, 0]] = 2.0_f64.powi(53);
+        let exact = (t[[0, 0]] + 99.0 * 0.75) * 100.0_f64.ln();
+        let loss = categorical_crossentropy_with_logits(&x, &t)?[0];
+        assert!((loss / exact - 1.0).abs() <= 4.0 * f64::EPSILON, "{loss}");
+        Ok(())
+    }
+
+    #[test]
+    fn classes_that_are_lost_beside_a_large_one_add_up() -> Result<(), LossError> {
+        let mut x = Array2::from_elem((1, 128), -38.5_f64);
+        (x[[0, 0]], x[[0, 1]]) = (0.0, -1.0);
+        let exact = ((-1.0_f64).exp() + 126.0 * (-38.5_f64).exp()).ln_1p();
+        let loss = categorical_crossentropy_with_logits(&x, &[0])?[0];
+        assert!((loss / exact - 1.0).abs() <= 4.0 * f64::EPSILON, "{loss}");
+        Ok(())
+    }
+
+    #[test]
     fn many_classes_far_below_add_up() -> Result<(), LossError> {
         for classes in [100, 1000, 20_000] {
             let others = (classes as f64 - 1.0).ln();

@@ -22,8 +22,8 @@ use crate::float::Float;
 
 /// Rows of at most so many classes are short.
 ///
-/// As groups, many rows of 66 to 100 classes take a fifth to two thirds of the time that they take singly, and of 128
-/// between a third and all of it; of fewer rows than half a group, up to three times as long.
+/// Of so many classes, many rows are still quicker as groups than singly, by every kernel; fewer rows than half a group
+/// are not.
 pub(crate) const SHORT: usize = 128;
 
 /// What a row of targets in the shape of the predictions means to a kernel.
