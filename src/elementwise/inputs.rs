@@ -81,9 +81,13 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
     ) -> Result<Array<F, D>, LossError> {
         if fresh::pays::<F>(self.shape.size())
             && let Some(span) = self.span(&Weights::None)
+            && let Some(predictions) = span.predictions
         {
-            let pair = loss.labels();
-            let inputs = Contiguous { span, pair };
+            let inputs = fresh::Inputs {
+                predictions,
+                targets: span.targets,
+                pair: loss.labels(),
+            };
             return loss
                 .specialize(Collect { inputs, output })
                 .and_then(|values| Array::from_shape_vec(self.shape.clone(), values).ok())
@@ -210,7 +214,7 @@ impl<F: Float, O: Traverse<F>> Visitor<F> for Run<O, F> {
 
 /// A new array, but for the kernel.
 struct Collect<'a, F, T> {
-    inputs: Contiguous<'a, F, T>,
+    inputs: fresh::Inputs<'a, F, T>,
     output: Output,
 }
 
@@ -219,6 +223,6 @@ impl<F: Float, T: Target<F>> Visitor<F> for Collect<'_, F, T> {
 
     fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Option<Vec<F>> {
         let job = Job::each(Scalar(loss));
-        fresh::collect(&self.inputs, self.output, &job, loss.cost())
+        self.inputs.collect(self.output, &job, loss.cost())
     }
 }

@@ -19,7 +19,7 @@ use crate::float::{Float, Target};
 pub(crate) use super::span::{Job, Kernel};
 
 /// How many targets are converted at once.
-const AT_ONCE: usize = 1024;
+pub(super) const AT_ONCE: usize = 1024;
 /// How many times as long as high the parts are where operands lie along different axes: those that lie along the
 /// first are read and written in long runs, and a line of the others has room for several rows.
 const BREADTH: usize = 8;
@@ -191,6 +191,7 @@ impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
 
     pub(super) fn leaf(self) -> Pair {
         let mut lanes = Lanes::ZERO;
+        let reduces = self.kernel.reduces();
         match self.span.targets {
             Stream::Constant(target) => {
                 let target = Stream::Constant(target.to_float(self.pair));
@@ -204,27 +205,36 @@ impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
                 None => self.convert(targets, &mut lanes),
             },
         }
-        lanes.total()
+        if reduces { lanes.total() } else { Pair::ZERO }
     }
 
     /// Converts the targets piece by piece.
     fn convert(self, targets: &[T], lanes: &mut Lanes) {
-        let mut floats = Lines([F::zero(); AT_ONCE]);
+        let mut room = Lines([F::zero(); AT_ONCE]);
         let mut rest = self.span;
         for targets in targets.chunks(AT_ONCE) {
             let (span, behind) = rest.split_at(targets.len());
             rest = behind;
-            let pair = self.pair;
-            let floats = &mut floats.0[..targets.len()];
-            simd::dispatch(Converting {
-                targets,
-                pair,
-                floats,
-            });
+            let floats = to_floats(targets, self.pair, &mut room);
             let span = span.with_targets(Stream::Slice(floats));
             self.kernel.run(span, lanes);
         }
     }
+}
+
+/// At most [`AT_ONCE`] targets as floats.
+pub(super) fn to_floats<'a, F: Float, T: Target<F>>(
+    targets: &[T],
+    pair: Option<BinaryLabels>,
+    room: &'a mut Lines<[F; AT_ONCE]>,
+) -> &'a [F] {
+    let floats = &mut room.0[..targets.len()];
+    simd::dispatch(Converting {
+        targets,
+        pair,
+        floats,
+    });
+    floats
 }
 
 struct Converting<'a, 'b, F, T> {

@@ -1,9 +1,12 @@
 //! Contiguous elements, and the arithmetic on them: all that is compiled for every instruction set.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView, Dimension};
 use pulp::NullaryFnOnce;
 
 use super::elementwise::{Weights, of_mask};
+use super::fresh::Output;
 use super::reduce::{Lanes, Pair};
 use super::simd::{self, Lines};
 use crate::float::Float;
@@ -22,6 +25,12 @@ pub(crate) trait Kernel<F>: Copy + Send + Sync {
 pub(crate) trait SpanKernel<F>: Sync {
     /// Fills the outputs and adds the (weighted) losses to the lanes, the first to the first lane.
     fn run(&self, span: Span<'_, F, F>, lanes: &mut Lanes);
+
+    /// Whether [`run`](Self::run) adds anything.
+    fn reduces(&self) -> bool;
+
+    /// Appends the losses or the gradients, without weights, to a vector that has room for them.
+    fn append(&self, to: &mut Vec<F>, output: Output, predictions: &[F], targets: Stream<'_, F>);
 }
 
 /// What is the same for all elements, or items.
@@ -91,6 +100,13 @@ impl<'a, T: Copy> Stream<'a, T> {
             Self::Constant(value) => (Self::Constant(value), Self::Constant(value)),
         }
     }
+
+    pub(super) fn part(self, part: Range<usize>) -> Self {
+        match self {
+            Self::Slice(slice) => Self::Slice(&slice[part]),
+            constant => constant,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -135,22 +151,6 @@ pub(crate) struct Span<'a, F, T> {
 }
 
 impl<'a, F: Float, T: Copy> Span<'a, F, T> {
-    /// A part of predictions and targets, without weights and outputs.
-    pub(super) fn inputs(&self, start: usize, size: usize) -> Self {
-        let part = start..start + size;
-        Self {
-            size,
-            predictions: self.predictions.map(|slice| &slice[part.clone()]),
-            targets: match self.targets {
-                Stream::Slice(slice) => Stream::Slice(&slice[part]),
-                constant => constant,
-            },
-            weights: WeightStream::None,
-            loss: None,
-            gradient: None,
-        }
-    }
-
     pub(super) fn split_at(self, middle: usize) -> (Self, Self) {
         let (left_targets, right_targets) = self.targets.split_at(middle);
         let (left_weights, right_weights) = self.weights.split_at(middle);
@@ -224,6 +224,63 @@ impl<F: Float, K: Kernel<F>> SpanKernel<F> for Job<F, K> {
         let job = *self;
         simd::dispatch(Run { span, job, lanes });
     }
+
+    fn reduces(&self) -> bool {
+        self.reduce
+    }
+
+    fn append(&self, to: &mut Vec<F>, output: Output, predictions: &[F], targets: Stream<'_, F>) {
+        simd::dispatch(Append {
+            to,
+            job: *self,
+            output,
+            predictions,
+            targets,
+        });
+    }
+}
+
+struct Append<'a, F, K> {
+    to: &'a mut Vec<F>,
+    job: Job<F, K>,
+    output: Output,
+    predictions: &'a [F],
+    targets: Stream<'a, F>,
+}
+
+impl<F: Float, K: Kernel<F>> NullaryFnOnce for Append<'_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Job { kernel, scale, .. } = self.job;
+        let mut room = Lines([F::zero(); BLOCK]);
+        let mut target_block = Spare(None);
+        let mut start = 0;
+        for predictions in self.predictions.chunks(BLOCK) {
+            let end = start + predictions.len();
+            let targets = match self.targets {
+                Stream::Constant(target) => target_block.filled(predictions.len(), target),
+                Stream::Slice(slice) => &slice[start..end],
+            };
+            let block = &mut room.0[..predictions.len()];
+            let inputs = predictions.iter().zip(targets);
+            match self.output {
+                Output::Loss => {
+                    for (l, (&p, &t)) in block.iter_mut().zip(inputs) {
+                        *l = kernel.value(p, t);
+                    }
+                }
+                Output::Gradient => {
+                    for (g, (&p, &t)) in block.iter_mut().zip(inputs) {
+                        *g = kernel.derivative(p, t) * scale;
+                    }
+                }
+            }
+            self.to.extend_from_slice(block);
+            start = end;
+        }
+    }
 }
 
 /// Room for a block, made when it is first needed: most calls need little of it.
@@ -265,9 +322,15 @@ impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
             target_block.get(BLOCK).fill(target);
         }
         let (mut loss_out, mut gradient_out) = (span.loss, span.gradient);
+        // One pass over slices leaves nothing in between.
+        let single_pass = matches!(span.targets, Stream::Slice(_))
+            && matches!(span.weights, WeightStream::None)
+            && span.predictions.is_some()
+            && !job.reduce;
+        let at_once = if single_pass { span.size } else { BLOCK };
         let mut start = 0;
         while start < span.size {
-            let end = (start + BLOCK).min(span.size);
+            let end = start.saturating_add(at_once).min(span.size);
             let n = end - start;
             let targets = match span.targets {
                 Stream::Constant(_) => target_block.get(n),
