@@ -230,8 +230,10 @@ impl Table {
 
     /// The worst of all regions, one function a line.
     fn print_summary(&self) {
-        println!("\n| function | loss or value, f32 | f64 | gradient, f32 | f64 | budget |");
-        println!("| --- | ---: | ---: | ---: | ---: | ---: |");
+        println!(
+            "\n| function | loss or value, f32 | f64 | gradient, f32 | f64 | budget | the worst |"
+        );
+        println!("| --- | ---: | ---: | ---: | ---: | ---: | --- |");
         let mut names: Vec<_> = self.lines.iter().map(|line| line.name).collect();
         names.dedup();
         names.sort_by_key(|name| self.lines.iter().position(|line| line.name == *name));
@@ -245,8 +247,15 @@ impl Table {
                 errors.reduce(f64::max).map_or("–".to_owned(), rounded)
             };
             let budget = of_function().map(|line| line.budget).fold(0.0, f64::max);
+            let all = of_function().flat_map(|line| {
+                let of = line.of.iter().zip(&line.measured.worst);
+                of.map(|(of, worst)| (worst, format!("{of}, {}: {}", line.number, worst.at)))
+            });
+            let at = all
+                .max_by(|(a, _), (b, _)| a.error.total_cmp(&b.error))
+                .map_or_else(String::new, |(_, at)| at);
             println!(
-                "| `{name}` | {} | {} | {} | {} | {budget} |",
+                "| `{name}` | {} | {} | {} | {} | {budget} | {at} |",
                 worst("f32", 0),
                 worst("f64", 0),
                 worst("f32", 1),
