@@ -4,7 +4,7 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use crate::elementwise::{ElementwiseLoss, TargetShape};
 use crate::engine::rows::{
-    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
+    Access, AnyRowKernel, Dense, Group, GroupTargets, Item, ItemKernel, Piece, ROWS, RowKernel,
     as_floats, transpose,
 };
 use crate::engine::shape::allocate;
@@ -181,28 +181,54 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         }
     }
 
+    type Known = LongRow<F>;
+    type Pass = ();
+    const PASSES: &'static [((), Access)] = &[(
+        (),
+        Access {
+            scores: true,
+            ..Access::NONE
+        },
+    )];
+
+    /// Comes before nothing.
     #[inline(always)]
-    fn row(
-        self,
-        row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        _coefficient: F,
-        room: &mut Room<F>,
-    ) -> F {
-        let RowTarget::Label(label) = target else {
-            return F::zero();
-        };
-        let own = row.score(label);
-        let mut before = 0_usize;
-        for part in row.parts() {
-            let scores = row.scores(part, F::nan(), &mut room.scores);
-            // Of equal scores those before the label's come first.
-            let (first, second) = scores.split_at(label.saturating_sub(part.start).min(part.len));
-            let count = first.iter().fold(0_u32, |n, &x| n + u32::from(x >= own));
-            before += second.iter().fold(count, |n, &x| n + u32::from(x > own)) as usize;
-        }
-        self.value(before, own)
+    fn padding() -> F {
+        F::nan()
     }
+
+    fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> LongRow<F> {
+        // Rows of targets have become labels.
+        let label = item.label.unwrap_or(0);
+        LongRow {
+            label,
+            own: score(label),
+            before: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn part(self, (): (), known: &mut LongRow<F>, piece: Piece<'_, F>) {
+        let Piece { part, scores, .. } = piece;
+        let (label, own) = (known.label, known.own);
+        // Of equal scores those before the label's come first.
+        let (first, second) = scores.split_at(label.saturating_sub(part.start).min(part.len));
+        let count = first.iter().fold(0_u32, |n, &x| n + u32::from(x >= own));
+        known.before += second.iter().fold(count, |n, &x| n + u32::from(x > own)) as usize;
+    }
+
+    #[inline(always)]
+    fn finish(self, known: &LongRow<F>) -> F {
+        self.value(known.before, known.own)
+    }
+}
+
+/// A long row between its parts.
+struct LongRow<F> {
+    label: usize,
+    own: F,
+    /// How many classes come before the label's.
+    before: usize,
 }
 
 /// 1 where the target class is among the k with the largest scores, else 0; its mean is the top-k accuracy.

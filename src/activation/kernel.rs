@@ -3,10 +3,10 @@
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, Part, ROWS, Room, Row, RowKernel,
-    RowTarget, transpose, transpose_back, update,
+    Access, AnyRowKernel, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Piece, ROWS,
+    RowKernel, transpose, transpose_back, update,
 };
-use crate::itemwise::softmax::{self, Maxima, Summary};
+use crate::itemwise::softmax::{self, Maxima, Pass, Summary};
 
 /// What an element of the result needs to know of its row.
 #[derive(Clone, Copy)]
@@ -21,11 +21,13 @@ pub(super) struct Known<F> {
 /// One type each, no enumeration: what is asked of it element by element would be a jump for each of them. All functions
 /// have to be `#[inline(always)]`.
 pub(super) trait Activation: Copy + Send + Sync + 'static {
-    /// Whether something is added up over a row first.
+    /// Whether there is a cotangent, of which something is added up over a row first.
     const SUMS_UP: bool = false;
+    /// Whether an element depends on its logit, beside its term.
+    const READS_LOGITS: bool = false;
 
-    /// One element of the result.
-    fn element<F: Float>(known: &Known<F>, logit: F, term: F, cotangent: F) -> F;
+    /// One element of the result, from its term and, where one of them is read, the cotangent or the logit.
+    fn element<F: Float>(known: &Known<F>, term: F, other: F) -> F;
 
     /// What is added up over a row.
     #[inline(always)]
@@ -40,7 +42,7 @@ pub(super) struct Softmax;
 
 impl Activation for Softmax {
     #[inline(always)]
-    fn element<F: Float>(known: &Known<F>, _logit: F, term: F, _cotangent: F) -> F {
+    fn element<F: Float>(known: &Known<F>, term: F, _other: F) -> F {
         known.probability(term)
     }
 }
@@ -49,8 +51,10 @@ impl Activation for Softmax {
 pub(super) struct LogSoftmax;
 
 impl Activation for LogSoftmax {
+    const READS_LOGITS: bool = true;
+
     #[inline(always)]
-    fn element<F: Float>(known: &Known<F>, logit: F, _term: F, _cotangent: F) -> F {
+    fn element<F: Float>(known: &Known<F>, _term: F, logit: F) -> F {
         (logit - known.summary.maximum) - known.summary.log
     }
 }
@@ -62,7 +66,7 @@ impl Activation for SoftmaxVjp {
     const SUMS_UP: bool = true;
 
     #[inline(always)]
-    fn element<F: Float>(known: &Known<F>, _logit: F, term: F, cotangent: F) -> F {
+    fn element<F: Float>(known: &Known<F>, term: F, cotangent: F) -> F {
         known.probability(term) * (cotangent - known.dot)
     }
 
@@ -79,7 +83,7 @@ impl Activation for LogSoftmaxVjp {
     const SUMS_UP: bool = true;
 
     #[inline(always)]
-    fn element<F: Float>(known: &Known<F>, _logit: F, term: F, cotangent: F) -> F {
+    fn element<F: Float>(known: &Known<F>, term: F, cotangent: F) -> F {
         (-known.probability(term)).mul_add(known.dot, cotangent)
     }
 
@@ -124,15 +128,46 @@ impl<F: Float, A: Activation> ItemKernel<F> for AlongClasses<A> {
     }
 }
 
-/// Whether there is a NaN among the logits.
-struct Nans {
-    any: bool,
+impl<A: Activation> AlongClasses<A> {
+    const GRADIENT: (Pass, Access) = (
+        Pass::Gradient,
+        Access {
+            scores: A::READS_LOGITS,
+            targets: A::SUMS_UP,
+            gradient: Gradient::Updated,
+        },
+    );
+    const SUM: (Pass, Access) = (
+        Pass::Sum,
+        Access {
+            scores: false,
+            targets: true,
+            gradient: Gradient::Read,
+        },
+    );
+    const MAXIMUM: (Pass, Access) = (Pass::Maximum, softmax::MAXIMUM);
+    const TERMS: (Pass, Access) = (Pass::Terms, softmax::TERMS);
+    const DIRECT: [(Pass, Access); 3] = [Self::MAXIMUM, Self::TERMS, Self::GRADIENT];
+    const SUMMING: [(Pass, Access); 4] = [Self::MAXIMUM, Self::TERMS, Self::SUM, Self::GRADIENT];
 }
 
-impl<F: Float> softmax::Visit<F> for Nans {
+/// A long row between its parts.
+pub(crate) struct LongRow<F: Float> {
+    coefficient: F,
+    any_nan: bool,
+    softmax: softmax::LongRow<F>,
+    sum: Lanes,
+    /// What the sum comes to.
+    dot: F,
+}
+
+impl<F: Float> LongRow<F> {
     #[inline(always)]
-    fn visit(&mut self, _part: Part, _maximum: F, _narrow: bool, logits: &[F]) {
-        self.any |= logits.iter().fold(false, |any, x| any | x.is_nan());
+    fn of_row(&self) -> Known<F> {
+        Known {
+            summary: self.softmax.summary(),
+            dot: self.dot,
+        }
     }
 }
 
@@ -186,7 +221,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                         summary: summary.row(i),
                         dot: dot[i],
                     };
-                    let value = A::element(&known, others[i], terms[i], others[i]);
+                    let value = A::element(&known, terms[i], others[i]);
                     terms[i] = value * group.coefficients[i];
                 }
             }
@@ -195,70 +230,92 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         softmax::wide_rows(self, &mut group, &summary.wide);
     }
 
+    type Known = LongRow<F>;
+    type Pass = Pass;
+    const PASSES: &'static [(Pass, Access)] = if A::SUMS_UP {
+        &Self::SUMMING
+    } else {
+        &Self::DIRECT
+    };
+
+    fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
+        LongRow {
+            coefficient: item.coefficient,
+            any_nan: false,
+            softmax: softmax::LongRow::new(),
+            sum: Lanes::ZERO,
+            dot: F::zero(),
+        }
+    }
+
     #[inline(always)]
-    fn row(
-        self,
-        mut row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F {
-        let zero = F::zero();
-        let mut lowest = F::neg_infinity();
-        let mut nans = Nans { any: false };
-        let known = softmax::row(&mut row, room, &mut nans);
-        let mut has_nan = nans.any;
-        let Some(known) = known else {
-            row.fill(F::nan());
-            for part in row.parts() {
-                for &x in row.scores(part, F::neg_infinity(), &mut room.scores) {
-                    lowest = if x.is_nan() || x > lowest { x } else { lowest };
-                    has_nan |= x.is_nan();
-                }
+    fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
+        let Piece {
+            part,
+            scores,
+            targets,
+            gradient,
+            work,
+            ..
+        } = piece;
+        match pass {
+            Pass::Maximum => known.softmax.look(part, scores),
+            Pass::Terms => {
+                known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
+                known.softmax.terms(part, scores, gradient, &mut work.sums);
             }
-            return if has_nan { F::nan() } else { lowest };
-        };
-        let summary = known.summary;
-        let mut of_row = Known { summary, dot: zero };
-        if row.wants_gradient() {
-            if let (true, RowTarget::Dense(target)) = (A::SUMS_UP, target) {
-                let mut lanes = Lanes::ZERO;
-                let lanes = lanes.in_memory();
-                for part in row.parts() {
-                    let cotangents = target.part(part, &mut room.targets);
-                    let products = &mut room.values[..part.len];
-                    let terms = row.gradient(part, zero, &mut room.gradient);
-                    let inputs = terms.iter().zip(cotangents);
-                    for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
-                        *product = A::part(term * summary.inverse, cotangent);
-                    }
-                    if let Some(offset) = part.offset_of(known.maximal) {
-                        let probability = known.maximal_term * summary.inverse;
-                        products[offset] = A::part(probability, cotangents[offset]);
-                    }
-                    F::accumulate(lanes, products);
+            Pass::Sum | Pass::Gradient if !known.softmax.is_defined() => {}
+            Pass::Sum => {
+                let summary = known.softmax.summary();
+                let products = &mut work.values[..part.len];
+                let inputs = gradient.iter().zip(targets);
+                for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
+                    *product = A::part(term * summary.inverse, cotangent);
                 }
-                of_row.dot = F::narrow(lanes.total().value());
+                if let Some(offset) = known.softmax.maximal_in(part) {
+                    let term = known.softmax.maximal_term;
+                    products[offset] = A::part(term * summary.inverse, targets[offset]);
+                }
+                F::accumulate(known.sum.in_memory(), products);
             }
-            for part in row.parts() {
-                let cotangents = match &target {
-                    RowTarget::Dense(target) => target.part(part, &mut room.targets),
-                    RowTarget::Label(_) => &room.targets[..part.len],
-                };
-                let (logits, out) =
-                    row.scores_and_gradient_mut(part, &mut room.scores, &mut room.gradient);
-                let inputs = logits.iter().zip(cotangents);
-                for (out, (&logit, &cotangent)) in out.iter_mut().zip(inputs) {
-                    *out = A::element(&of_row, logit, *out, cotangent) * coefficient;
+            Pass::Gradient => {
+                let of_row = known.of_row();
+                let (zero, coefficient) = (F::zero(), known.coefficient);
+                let others = if A::READS_LOGITS { scores } else { targets };
+                if others.is_empty() {
+                    for out in gradient.iter_mut() {
+                        *out = A::element(&of_row, *out, zero) * coefficient;
+                    }
+                } else {
+                    for (out, &other) in gradient.iter_mut().zip(others) {
+                        *out = A::element(&of_row, *out, other) * coefficient;
+                    }
                 }
-                if let Some(offset) = part.offset_of(known.maximal) {
-                    let (logit, term) = (logits[offset], known.maximal_term);
-                    let value = A::element(&of_row, logit, term, cotangents[offset]);
-                    out[offset] = value * coefficient;
+                if let Some(offset) = known.softmax.maximal_in(part) {
+                    let term = known.softmax.maximal_term;
+                    let other = others.get(offset).copied().unwrap_or(zero);
+                    gradient[offset] = A::element(&of_row, term, other) * coefficient;
                 }
-                row.flush(part, &room.gradient);
             }
         }
-        if has_nan { F::nan() } else { of_row.log_sum() }
+    }
+
+    #[inline(always)]
+    fn after(self, pass: Pass, known: &mut LongRow<F>) {
+        match pass {
+            Pass::Maximum => known.softmax.with_maximum(),
+            Pass::Terms => known.softmax.with_terms(),
+            Pass::Sum => known.dot = F::narrow(known.sum.total().value()),
+            Pass::Gradient => {}
+        }
+    }
+
+    #[inline(always)]
+    fn finish(self, known: &LongRow<F>) -> F {
+        if known.any_nan {
+            F::nan()
+        } else {
+            known.of_row().log_sum()
+        }
     }
 }

@@ -39,17 +39,6 @@ pub(super) fn of_mask<F: Float>(keep: bool) -> F {
 }
 
 impl<'a, F, D: Dimension> Weights<'a, F, D> {
-    pub(super) fn reborrow<'b>(self) -> Weights<'b, F, D>
-    where
-        'a: 'b,
-    {
-        match self {
-            Weights::None => Weights::None,
-            Weights::Floats(view) => Weights::Floats(view.reborrow()),
-            Weights::Mask(view) => Weights::Mask(view.reborrow()),
-        }
-    }
-
     pub(super) fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
         match self {
             Weights::None => (Weights::None, Weights::None),

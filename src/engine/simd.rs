@@ -22,10 +22,10 @@ pub(crate) struct Lines<T>(pub(crate) T);
 /// The side of a tile that is transposed in registers.
 pub(crate) const TILE: usize = 8;
 
-/// Where the squares start that cover a length of [`TILE`] or more; the last overlaps the one before it.
+/// Where the pieces of a size start that cover a length of at least as much; the last overlaps the one before it.
 #[inline(always)]
-pub(crate) fn squares(length: usize) -> impl Iterator<Item = usize> {
-    (0..length.div_ceil(TILE)).map(move |index| (index * TILE).min(length - TILE))
+pub(crate) fn covers(length: usize, size: usize) -> impl Iterator<Item = usize> {
+    (0..length.div_ceil(size)).map(move |index| (index * size).min(length - size))
 }
 
 /// Columns of a square of rows.

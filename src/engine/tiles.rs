@@ -13,7 +13,7 @@ use pulp::NullaryFnOnce;
 use super::elementwise::{Operands, Weights};
 use super::parallel::{CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
-use super::simd::{self, TILE as SQUARE, squares};
+use super::simd::{self, TILE as SQUARE, covers};
 use super::span::{Span, SpanKernel, Stream, WeightStream};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
@@ -24,6 +24,8 @@ const LEAF: usize = 8 * CHUNK;
 const TILE: usize = 4096;
 /// From so many columns on, the kernel runs along the rows, and what is contiguous there stays in place.
 const LONG: usize = 48;
+/// The columns that are made rows at once, where rows become columns.
+const HEIGHT: usize = 2 * SQUARE;
 /// The rows of a tile where rows of one operand lie along columns of another: few, so that they are long.
 const FEW_ROWS: usize = 8;
 
@@ -433,9 +435,13 @@ pub(super) fn copy<F: Float, T: Target<F>>(
 
 /// The inverse of [`gather`].
 pub(super) fn scatter<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
-    let Ok(from) = ArrayView2::from_shape(to.raw_dim(), from) else {
-        return;
-    };
+    if let Ok(from) = ArrayView2::from_shape(to.raw_dim(), from) {
+        copy_back(from, to);
+    }
+}
+
+/// The inverse of [`copy`].
+pub(super) fn copy_back<F: Float>(from: ArrayView2<'_, F>, to: ArrayViewMut2<'_, F>) {
     if by_columns(&to) {
         transpose(from, to.reversed_axes(), None);
     } else {
@@ -509,21 +515,28 @@ impl<F: Float, T: Target<F>> NullaryFnOnce for Squares<'_, '_, F, T> {
     fn call(self) {
         let Self { from, mut to } = self;
         let zeros = [F::zero(); SQUARE];
-        for top in squares(to.nrows()) {
+        // As many of the columns as a line of memory may hold, while it is at hand.
+        let height = to.nrows().min(HEIGHT);
+        for top in covers(to.nrows(), height) {
             let (_, below) = to.view_mut().split_at(Axis(0), top);
             let mut below = below.into_outer_iter_mut().map(ArrayViewMut::into_slice);
-            let mut lines: [&mut [F]; SQUARE] =
+            let mut lines: [&mut [F]; HEIGHT] =
                 from_fn(|_| below.next().flatten().unwrap_or_default());
-            for left in squares(from.nrows()) {
-                let columns = F::transpose(from_fn(|k| {
+            for left in covers(from.nrows(), SQUARE) {
+                let rows: [&[F]; SQUARE] = from_fn(|k| {
                     let row = from.index_axis_move(Axis(0), left + k).to_slice();
-                    let row = row.and_then(T::as_floats).and_then(|row| row.get(top..));
-                    row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
-                }));
-                for (line, column) in lines.iter_mut().zip(&columns) {
-                    let place = line.get_mut(left..);
-                    if let Some(place) = place.and_then(|line| line.first_chunk_mut()) {
-                        *place = *column;
+                    row.and_then(T::as_floats).unwrap_or_default()
+                });
+                for part in covers(height, SQUARE) {
+                    let columns = F::transpose(from_fn(|k| {
+                        let row = rows[k].get(top + part..);
+                        row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
+                    }));
+                    for (line, column) in lines[part..].iter_mut().zip(&columns) {
+                        let place = line.get_mut(left..);
+                        if let Some(place) = place.and_then(|line| line.first_chunk_mut()) {
+                            *place = *column;
+                        }
                     }
                 }
             }

@@ -5,8 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    AnyRowKernel, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel, RowTarget,
-    transpose,
+    Access, AnyRowKernel, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Piece, ROWS,
+    RowKernel, transpose,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -165,34 +165,54 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         }
     }
 
+    type Known = LongRow<F>;
+    type Pass = ();
+    const PASSES: &'static [((), Access)] = &[(
+        (),
+        Access {
+            scores: true,
+            targets: true,
+            gradient: Gradient::Overwritten,
+        },
+    )];
+
+    /// An ordinary score, aimed at by nothing.
     #[inline(always)]
-    fn row(
-        self,
-        mut row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F {
-        // Labels are picked.
-        let RowTarget::Dense(targets) = target else {
-            return F::nan();
-        };
-        let mut lanes = Lanes::ZERO;
-        let lanes = lanes.in_memory();
-        let wants_gradient = row.wants_gradient();
-        for part in row.parts() {
-            let targets = targets.part(part, &mut room.targets);
-            // Behind the end: an ordinary score, aimed at by nothing.
-            let (scores, gradient) =
-                row.scores_and_gradient(part, F::one(), &mut room.scores, &mut room.gradient);
-            let values = &mut room.values[..part.len];
-            let gradient = wants_gradient.then_some(gradient);
-            terms(scores, targets, coefficient, values, gradient);
-            row.flush(part, &room.gradient);
-            F::accumulate(lanes, values);
-        }
-        F::narrow(lanes.total().value())
+    fn padding() -> F {
+        F::one()
     }
+
+    fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
+        LongRow {
+            losses: Lanes::ZERO,
+            coefficient: item.coefficient,
+        }
+    }
+
+    #[inline(always)]
+    fn part(self, (): (), known: &mut LongRow<F>, piece: Piece<'_, F>) {
+        let Piece {
+            scores,
+            targets,
+            gradient,
+            ..
+        } = piece;
+        let values = &mut piece.work.values[..piece.part.len];
+        let gradient = piece.wants_gradient.then_some(gradient);
+        terms(scores, targets, known.coefficient, values, gradient);
+        F::accumulate(known.losses.in_memory(), values);
+    }
+
+    #[inline(always)]
+    fn finish(self, known: &LongRow<F>) -> F {
+        F::narrow(known.losses.total().value())
+    }
+}
+
+/// A long row between its parts; labels are picked.
+pub(crate) struct LongRow<F> {
+    losses: Lanes,
+    coefficient: F,
 }
 
 impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropy {}

@@ -1,16 +1,14 @@
 //! Categorical cross-entropy from logits.
 
-use std::hint::black_box;
-
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::softmax::{self, Maxima};
+use super::softmax::{self, Maxima, Pass};
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    AnyRowKernel, BLOCK, Block, Dense, DenseTarget, Group, GroupTargets, ItemKernel, Part, ROWS,
-    Room, Row, RowKernel, RowTarget, as_floats, transpose, transpose_back,
+    Access, AnyRowKernel, Block, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Part,
+    Piece, ROWS, RowKernel, as_floats, transpose, transpose_back,
 };
 use crate::{Float, LossError, Target};
 
@@ -131,92 +129,230 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
         softmax::wide_rows(self, &mut group, &wide);
     }
 
+    type Known = LongRow<F>;
+    type Pass = Pass;
+    const PASSES: &'static [(Pass, Access)] = &[
+        (Pass::Maximum, softmax::MAXIMUM),
+        (
+            Pass::Terms,
+            Access {
+                targets: true,
+                ..softmax::TERMS
+            },
+        ),
+        (
+            Pass::Gradient,
+            Access {
+                targets: true,
+                gradient: Gradient::Updated,
+                ..Access::NONE
+            },
+        ),
+    ];
+
+    fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
+        let smooth = self.smoothing != F::zero();
+        LongRow {
+            item,
+            logit: F::nan(),
+            smoothed: smooth.then(|| self.smoothed(item.classes)),
+            softmax: softmax::LongRow::new(),
+            distances: Lanes::ZERO,
+            totals: Lanes::ZERO,
+            total: F::one(),
+        }
+    }
+
     #[inline(always)]
-    fn row(
-        self,
-        row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F {
-        match target {
-            RowTarget::Label(label) if self.smoothing == F::zero() => {
-                row_of_label(row, label, coefficient, room)
-            }
-            RowTarget::Label(label) => {
-                let smoothed = self.smoothed(row.classes());
-                let of_label = OfLabel { label, smoothed };
-                row_of_targets(row, of_label, Some(F::one()), coefficient, room)
-            }
-            RowTarget::Dense(targets) if self.smoothing == F::zero() => {
-                row_of_targets(row, targets, None, coefficient, room)
-            }
-            RowTarget::Dense(targets) => {
-                let smoothed = self.smoothed(row.classes());
-                // The total is that of the targets as given, smoothed at the end.
-                let mut lanes = Lanes::ZERO;
-                for part in row.parts() {
-                    F::accumulate(&mut lanes, targets.part(part, &mut room.targets));
+    fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
+        match pass {
+            Pass::Maximum => known.look(piece.part, piece.scores),
+            Pass::Terms => known.terms(piece),
+            Pass::Sum => {}
+            Pass::Gradient => known.gradient(piece),
+        }
+    }
+
+    #[inline(always)]
+    fn after(self, pass: Pass, known: &mut LongRow<F>) {
+        match pass {
+            Pass::Maximum => known.softmax.with_maximum(),
+            Pass::Terms => known.with_terms(),
+            Pass::Sum | Pass::Gradient => {}
+        }
+    }
+
+    #[inline(always)]
+    fn finish(self, known: &LongRow<F>) -> F {
+        known.loss()
+    }
+}
+
+/// A long row between its parts.
+pub(crate) struct LongRow<F: Float> {
+    item: Item<F>,
+    /// That of the label, once it has been met.
+    logit: F,
+    /// Absent without smoothing.
+    smoothed: Option<Smoothed<F>>,
+    softmax: softmax::LongRow<F>,
+    /// The sum of t·(m − x).
+    distances: Lanes,
+    /// The sum of the targets as given.
+    totals: Lanes,
+    /// The sum of the targets, of a label 1.
+    total: F,
+}
+
+impl<F: Float> LongRow<F> {
+    #[inline(always)]
+    fn look(&mut self, part: Part, logits: &[F]) {
+        self.softmax.look(part, logits);
+        let label = self.item.label.and_then(|label| part.offset_of(label));
+        if let Some(offset) = label {
+            self.logit = logits[offset];
+        }
+    }
+
+    #[inline(always)]
+    fn terms(&mut self, piece: Piece<'_, F>) {
+        let Piece {
+            part,
+            within,
+            scores,
+            targets,
+            gradient,
+            work,
+            ..
+        } = piece;
+        if self.item.label.is_none() {
+            F::accumulate(self.totals.in_memory(), targets);
+        }
+        if self.aims_at_all() {
+            let targets = &self.targets(part, targets, &mut work.values)[..within];
+            let distances = &mut work.sums[..within];
+            let maximum = self.softmax.maximum();
+            let pairs = scores.iter().zip(targets);
+            if self.softmax.is_narrow() {
+                for (to, (&x, &t)) in distances.iter_mut().zip(pairs) {
+                    *to = near_distance(maximum, x, t);
                 }
-                let total = smoothed.total(F::narrow(lanes.total().value()));
-                row_of_targets(
-                    row,
-                    OfRow { targets, smoothed },
-                    Some(total),
-                    coefficient,
-                    room,
+            } else {
+                for (to, (&x, &t)) in distances.iter_mut().zip(pairs) {
+                    *to = distance(maximum, x, t);
+                }
+            }
+            F::accumulate(self.distances.in_memory(), distances);
+        }
+        self.softmax.terms(part, scores, gradient, &mut work.sums);
+    }
+
+    #[inline(always)]
+    fn with_terms(&mut self) {
+        self.softmax.with_terms();
+        if self.item.label.is_none() {
+            let total = F::narrow(self.totals.total().value());
+            self.total = self
+                .smoothed
+                .map_or(total, |smoothed| smoothed.total(total));
+        }
+    }
+
+    #[inline(always)]
+    fn gradient(&self, piece: Piece<'_, F>) {
+        let Piece {
+            part,
+            targets,
+            gradient,
+            work,
+            ..
+        } = piece;
+        if !self.softmax.is_defined() {
+            return;
+        }
+        let summary = self.softmax.summary();
+        let (total, coefficient) = (self.total, self.item.coefficient);
+        let maximal = self.softmax.maximal_in(part);
+        let maximal_term = self.softmax.maximal_term;
+        let Some(label) = self.item.label else {
+            let targets = self.targets(part, targets, &mut work.values);
+            for (g, &t) in gradient.iter_mut().zip(targets) {
+                *g = summary.derivative(*g, t, total, false) * coefficient;
+            }
+            if let Some(offset) = maximal {
+                let g = summary.derivative(maximal_term, targets[offset], total, true);
+                gradient[offset] = g * coefficient;
+            }
+            return;
+        };
+        let is_maximal = self.softmax.is_maximal(label);
+        let label_term = self.softmax.term(self.logit);
+        let (of_maximal, of_label) = match self.smoothed {
+            None => {
+                for g in gradient.iter_mut() {
+                    *g = (*g * summary.inverse) * coefficient;
+                }
+                (
+                    maximal_term * summary.inverse,
+                    summary.derivative_at_label(label_term, is_maximal),
                 )
             }
+            Some(smoothed) => {
+                let (elsewhere, own) = (smoothed.uniform, smoothed.target(F::one()));
+                for g in gradient.iter_mut() {
+                    *g = summary.derivative(*g, elsewhere, total, false) * coefficient;
+                }
+                (
+                    summary.derivative(maximal_term, elsewhere, total, true),
+                    summary.derivative(label_term, own, total, is_maximal),
+                )
+            }
+        };
+        // The label may be that of the maximum.
+        let places = [(maximal, of_maximal), (part.offset_of(label), of_label)];
+        for (place, derivative) in places {
+            if let Some(offset) = place {
+                gradient[offset] = derivative * coefficient;
+            }
         }
     }
-}
 
-/// The targets of a long row, part by part.
-trait TargetParts<F: Float> {
-    /// What stands behind the end of the row is unspecified.
-    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F];
-}
-
-impl<F: Float> TargetParts<F> for DenseTarget<'_, F> {
     #[inline(always)]
-    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
-        DenseTarget::part(self, part, buffer)
+    fn loss(&self) -> F {
+        let summary = self.softmax.summary();
+        match self.item.label {
+            Some(_) if self.smoothed.is_none() => (summary.maximum - self.logit) + summary.log,
+            _ => F::narrow(self.distances.total().value()) + self.total * summary.log,
+        }
     }
-}
 
-/// A label, smoothed.
-struct OfLabel<F> {
-    label: usize,
-    smoothed: Smoothed<F>,
-}
-
-impl<F: Float> TargetParts<F> for OfLabel<F> {
+    /// Whether every class is aimed at.
     #[inline(always)]
-    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
+    fn aims_at_all(&self) -> bool {
+        self.item.label.is_none() || self.smoothed.is_some()
+    }
+
+    /// The targets of a part, smoothed where they have to be; what stands behind the end is unspecified.
+    #[inline(always)]
+    fn targets<'b>(&self, part: Part, given: &'b [F], buffer: &'b mut Block<F>) -> &'b [F] {
+        let Some(smoothed) = self.smoothed else {
+            return given;
+        };
         let targets = &mut buffer[..part.len];
-        targets.fill(self.smoothed.uniform);
-        if let Some(offset) = part.offset_of(self.label) {
-            targets[offset] = self.smoothed.target(F::one());
+        match self.item.label {
+            Some(label) => {
+                targets.fill(smoothed.uniform);
+                if let Some(offset) = part.offset_of(label) {
+                    targets[offset] = smoothed.target(F::one());
+                }
+            }
+            None => {
+                for (to, &t) in targets.iter_mut().zip(given) {
+                    *to = smoothed.target(t);
+                }
+            }
         }
         targets
-    }
-}
-
-/// A distribution, smoothed.
-struct OfRow<'a, F> {
-    targets: DenseTarget<'a, F>,
-    smoothed: Smoothed<F>,
-}
-
-impl<F: Float> TargetParts<F> for OfRow<'_, F> {
-    #[inline(always)]
-    fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
-        let mut given = [F::zero(); BLOCK];
-        let smoothed = &mut buffer[..part.len];
-        for (to, &t) in smoothed.iter_mut().zip(self.targets.part(part, &mut given)) {
-            *to = self.smoothed.target(t);
-        }
-        smoothed
     }
 }
 
@@ -330,110 +466,6 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
         transpose_back(panel, gradient);
     }
     summary.wide
-}
-
-/// A long row and a label, without smoothing.
-#[inline(always)]
-fn row_of_label<F: Float>(
-    mut row: Row<'_, F>,
-    label: usize,
-    coefficient: F,
-    room: &mut Room<F>,
-) -> F {
-    let logit = row.score(label);
-    let Some(known) = softmax::row(&mut row, room, &mut ()) else {
-        row.fill(F::nan());
-        return F::nan();
-    };
-    let summary = known.summary;
-    if row.wants_gradient() {
-        for part in row.parts() {
-            for g in row.gradient_mut(part, &mut room.gradient) {
-                *g = (*g * summary.inverse) * coefficient;
-            }
-            row.flush(part, &room.gradient);
-        }
-        row.set(
-            known.maximal,
-            (known.maximal_term * summary.inverse) * coefficient,
-        );
-        let at_label = summary.derivative_at_label(known.term(logit), label == known.maximal);
-        row.set(label, at_label * coefficient);
-    }
-    (summary.maximum - logit) + summary.log
-}
-
-/// Adds up the targets of a long row, and their distances t·(m − x).
-struct DistanceSums<'t, F, T> {
-    targets: &'t T,
-    classes: usize,
-    target_buffer: Block<F>,
-    products: Block<F>,
-    distances: Lanes,
-    totals: Lanes,
-}
-
-impl<F: Float, T: TargetParts<F>> softmax::Visit<F> for DistanceSums<'_, F, T> {
-    #[inline(always)]
-    fn visit(&mut self, part: Part, maximum: F, narrow: bool, logits: &[F]) {
-        let within = part.len.min(self.classes - part.start);
-        let targets = &self.targets.part(part, &mut self.target_buffer)[..within];
-        let products = &mut self.products[..within];
-        let pairs = logits.iter().zip(targets);
-        if narrow {
-            for (product, (&x, &t)) in products.iter_mut().zip(pairs) {
-                *product = near_distance(maximum, x, t);
-            }
-        } else {
-            for (product, (&x, &t)) in products.iter_mut().zip(pairs) {
-                *product = distance(maximum, x, t);
-            }
-        }
-        F::accumulate(&mut self.distances, products);
-        F::accumulate(&mut self.totals, targets);
-    }
-}
-
-/// A long row and its targets; `total` is their sum, where it is known.
-#[inline(always)]
-fn row_of_targets<F: Float>(
-    mut row: Row<'_, F>,
-    targets: impl TargetParts<F>,
-    total: Option<F>,
-    coefficient: F,
-    room: &mut Room<F>,
-) -> F {
-    let mut sums = DistanceSums {
-        targets: &targets,
-        classes: row.classes(),
-        target_buffer: room.targets,
-        products: room.values,
-        distances: Lanes::ZERO,
-        totals: Lanes::ZERO,
-    };
-    let sums = black_box(&mut sums);
-    let known = softmax::row(&mut row, room, sums);
-    let Some(known) = known else {
-        row.fill(F::nan());
-        return F::nan();
-    };
-    let summary = known.summary;
-    let total = total.unwrap_or_else(|| F::narrow(sums.totals.total().value()));
-    if row.wants_gradient() {
-        for part in row.parts() {
-            let targets = targets.part(part, &mut room.targets);
-            let derivatives = row.gradient_mut(part, &mut room.gradient);
-            for (g, &t) in derivatives.iter_mut().zip(targets) {
-                *g = summary.derivative(*g, t, total, false) * coefficient;
-            }
-            if let Some(offset) = part.offset_of(known.maximal) {
-                let g = summary.derivative(known.maximal_term, targets[offset], total, true);
-                derivatives[offset] = g * coefficient;
-            }
-            row.flush(part, &room.gradient);
-        }
-    }
-    F::narrow(sums.distances.total().value()) + total * summary.log
 }
 
 impl<F: Float> ItemwiseLoss<F> for CategoricalCrossentropyWithLogits<F> {}

@@ -262,26 +262,12 @@ fn check_one_hot<F: Float, T: Target<F>>(rows: &ArrayViewD<'_, T>) -> Result<(),
     let Some(last) = rows.ndim().checked_sub(1) else {
         return Ok(());
     };
-    if rows.is_empty() {
-        // With classes but no items, or, refused before, items without classes.
-        return Ok(());
-    }
-    let is_one_hot = |row: ArrayView1<'_, T>| {
-        let mut ones = 0;
-        let mut others = false;
-        for t in row {
-            let t = t.to_float(None);
-            ones += usize::from(t == F::one());
-            others |= t != F::one() && t != F::zero();
-        }
-        ones == 1 && !others
-    };
-    let once = distinct(rows, 1);
-    if once.lanes(Axis(last)).into_iter().all(is_one_hot) {
+    // Without elements: with classes but no items, or, refused before, items without classes.
+    if rows.is_empty() || items::are_one_hot::<F, T>(&distinct(rows, 1)) {
         return Ok(());
     }
     for (index, row) in rows.lanes(Axis(last)).into_iter().enumerate() {
-        if !is_one_hot(row) {
+        if !items::is_one_hot::<F, T>(&row) {
             return Err(not_one_hot(index));
         }
     }

@@ -5,8 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
-    AnyRowKernel, Block, Dense, Group, GroupTargets, ItemKernel, ROWS, Room, Row, RowKernel,
-    RowTarget, as_floats, largest, position, transpose, transpose_back, update,
+    Access, AnyRowKernel, Block, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Largest,
+    Piece, ROWS, RowKernel, as_floats, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -95,10 +95,8 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         for i in 0..ROWS {
             let margin = self.margin(rival[i], own[i]);
             let margin = if nan[i].is_nan() { nan[i] } else { margin };
-            let met = margin <= zero;
-            group.losses[i] = if met { zero } else { margin };
-            let step = if margin.is_nan() { margin } else { one };
-            steps[i] = if met { zero } else { step };
+            group.losses[i] = value(margin);
+            steps[i] = step(margin);
         }
         if let Some(gradient) = group.gradient {
             let mut class = zero;
@@ -116,61 +114,125 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         }
     }
 
-    #[inline(always)]
-    fn row(
-        self,
-        mut row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F {
-        let (zero, one, lowest) = (F::zero(), F::one(), F::neg_infinity());
-        let RowTarget::Label(label) = target else {
-            return F::nan();
-        };
-        let own = row.score(label);
-        let mut rival = lowest;
-        let mut rival_part = None;
-        let mut nan = own.is_nan();
-        for part in row.parts() {
-            let mut scores = row.scores(part, lowest, &mut room.scores);
-            if let Some(offset) = part.offset_of(label) {
-                scores = without(offset, scores, &mut room.values);
-            }
-            let largest = largest(scores);
-            nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
-            if largest > rival {
-                (rival, rival_part) = (largest, Some(part));
-            }
+    type Known = LongRow<F>;
+    type Pass = Pass;
+    const PASSES: &'static [(Pass, Access)] = &[
+        (
+            Pass::Rivals,
+            Access {
+                scores: true,
+                ..Access::NONE
+            },
+        ),
+        (
+            Pass::Gradient,
+            Access {
+                gradient: Gradient::Filled,
+                ..Access::NONE
+            },
+        ),
+    ];
+
+    fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
+        // Rows of targets have become labels.
+        LongRow {
+            label: item.label.unwrap_or(0),
+            own: F::nan(),
+            rival: Largest::new(),
+            rival_class: None,
+            any_nan: false,
+            margin: F::nan(),
+            coefficient: item.coefficient,
         }
-        let margin = if nan {
-            F::nan()
-        } else {
-            self.margin(rival, own)
-        };
-        let met = margin <= zero;
-        if row.wants_gradient() {
-            let rival_class = rival_part.and_then(|part| {
-                let mut scores = row.scores(part, lowest, &mut room.scores);
-                if let Some(offset) = part.offset_of(label) {
-                    scores = without(offset, scores, &mut room.values);
-                }
-                position(scores, rival).map(|offset| part.start + offset)
-            });
-            row.fill(if margin.is_nan() {
-                margin
-            } else {
-                zero * coefficient
-            });
-            if !met && !margin.is_nan() {
-                row.set(label, -one * coefficient);
-                if let Some(class) = rival_class {
-                    row.set(class, coefficient);
-                }
-            }
-        }
-        if met { zero } else { margin }
     }
+
+    #[inline(always)]
+    fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
+        let part = piece.part;
+        let own = part.offset_of(known.label);
+        match pass {
+            Pass::Rivals => {
+                let rivals = match own {
+                    Some(offset) => {
+                        known.own = piece.scores[offset];
+                        without(offset, piece.scores, &mut piece.work.values)
+                    }
+                    None => piece.scores,
+                };
+                let is_ahead = known.rival.look(part, rivals);
+                if is_ahead && piece.wants_gradient {
+                    known.rival_class = known.rival.class(part, rivals);
+                }
+                known.any_nan |= rivals.iter().fold(false, |any, x| any | x.is_nan());
+            }
+            Pass::Gradient => {
+                let (step, coefficient) = (step(known.margin), known.coefficient);
+                let elsewhere = if step.is_nan() { step } else { F::zero() };
+                piece.gradient.fill(elsewhere * coefficient);
+                if step == F::one() {
+                    if let Some(offset) = own {
+                        piece.gradient[offset] = -step * coefficient;
+                    }
+                    let rival = known.rival_class.and_then(|class| part.offset_of(class));
+                    if let Some(offset) = rival {
+                        piece.gradient[offset] = coefficient;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn after(self, pass: Pass, known: &mut LongRow<F>) {
+        if let Pass::Rivals = pass
+            && !known.any_nan
+        {
+            // NaN if the target's own score is.
+            known.margin = self.margin(known.rival.value, known.own);
+        }
+    }
+
+    #[inline(always)]
+    fn finish(self, known: &LongRow<F>) -> F {
+        value(known.margin)
+    }
+}
+
+/// The loss, from a margin.
+#[inline(always)]
+fn value<F: Float>(margin: F) -> F {
+    if margin <= F::zero() {
+        F::zero()
+    } else {
+        margin
+    }
+}
+
+/// The derivative of [`value`].
+#[inline(always)]
+fn step<F: Float>(margin: F) -> F {
+    let step = if margin.is_nan() { margin } else { F::one() };
+    if margin <= F::zero() { F::zero() } else { step }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pass {
+    Rivals,
+    Gradient,
+}
+
+/// A long row between its parts.
+pub(crate) struct LongRow<F> {
+    label: usize,
+    /// Its score, once it has been met.
+    own: F,
+    rival: Largest<F>,
+    /// The first class that has it.
+    rival_class: Option<usize>,
+    any_nan: bool,
+    /// NaN before it is known.
+    margin: F,
+    coefficient: F,
 }
 
 /// The scores with −∞ at one place.

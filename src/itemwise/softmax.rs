@@ -11,8 +11,8 @@
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    DenseTarget, Group, GroupTargets, Part, ROWS, Room, Row, RowKernel, RowTarget, largest,
-    position, update,
+    Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Part, ROWS,
+    Rooms, RowKernel, Sink, Source, update,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -31,6 +31,18 @@ pub(crate) struct Summary<F> {
 }
 
 impl<F: Float> Summary<F> {
+    #[inline(always)]
+    fn nan() -> Self {
+        let nan = F::nan();
+        Self {
+            maximum: nan,
+            others: nan,
+            sum: nan,
+            inverse: nan,
+            log: nan,
+        }
+    }
+
     #[inline(always)]
     fn new(maximum: F, others: f64, maximal_term: F) -> Self {
         let maximal_term = maximal_term.widen();
@@ -174,13 +186,39 @@ pub(crate) fn group<F: Float>(panel: &mut [[F; ROWS]], maxima: Maxima<F>) -> Gro
     summary
 }
 
-/// What is known of one row once its terms are written to its gradient.
-pub(crate) struct RowSummary<F: Float> {
-    pub(crate) summary: Summary<F>,
-    /// The first class with the largest logit.
-    pub(crate) maximal: usize,
+/// The passes over a long row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pass {
+    Maximum,
+    Terms,
+    /// What else has to be added up.
+    Sum,
+    Gradient,
+}
+
+/// What [`LongRow::look`] needs.
+pub(crate) const MAXIMUM: Access = Access {
+    scores: true,
+    ..Access::NONE
+};
+
+/// What [`LongRow::terms`] needs.
+pub(crate) const TERMS: Access = Access {
+    scores: true,
+    gradient: Gradient::Overwritten,
+    ..Access::NONE
+};
+
+/// What is known of a long row between its parts: after the terms, its summary.
+pub(crate) struct LongRow<F: Float> {
+    largest: Largest<F>,
+    /// The first class with the largest logit, once its term is known.
+    maximal: Option<usize>,
     pub(crate) maximal_term: F,
-    scale: Scale<F>,
+    /// `None` for a row without a finite maximum.
+    scale: Option<Scale<F>>,
+    others: Lanes,
+    summary: Summary<F>,
 }
 
 /// How the terms of a row are computed.
@@ -195,15 +233,21 @@ enum Scale<F: Float> {
     },
 }
 
-impl<F: Float> RowSummary<F> {
-    /// The term of a logit of this row.
-    #[inline(always)]
-    pub(crate) fn term(&self, logit: F) -> F {
-        self.scale.term(logit)
-    }
-}
-
 impl<F: Float> Scale<F> {
+    #[inline(always)]
+    fn of(maximum: F) -> Option<Self> {
+        if !maximum.is_finite() {
+            None
+        } else if maximum.abs() < F::SCALED_LIMIT {
+            Some(Self::Narrow {
+                floor: maximum - F::SCALED_FLOOR,
+                offset: exponent_offset(maximum),
+            })
+        } else {
+            Some(Self::Wide { maximum })
+        }
+    }
+
     #[inline(always)]
     fn term(self, logit: F) -> F {
         match self {
@@ -213,83 +257,105 @@ impl<F: Float> Scale<F> {
     }
 }
 
-/// What else is done with every part of the logits of a row, while it is at hand.
-///
-/// No closure, which would be compiled for the least processor where it is not inlined.
-pub(crate) trait Visit<F> {
-    /// The maximum is that of the row; `narrow` says that no difference to it overflows. All implementations have to be
-    /// `#[inline(always)]`.
-    fn visit(&mut self, part: Part, maximum: F, narrow: bool, logits: &[F]);
-}
-
-impl<F> Visit<F> for () {
-    #[inline(always)]
-    fn visit(&mut self, _part: Part, _maximum: F, _narrow: bool, _logits: &[F]) {}
-}
-
-/// Sums up a row; if it wants a gradient, its terms are written there, 0 for that of the maximum.
-///
-/// `None` for a row without a finite maximum. `visitor` sees every part of the logits.
-#[inline(always)]
-pub(crate) fn row<F: Float>(
-    row: &mut Row<'_, F>,
-    room: &mut Room<F>,
-    visitor: &mut impl Visit<F>,
-) -> Option<RowSummary<F>> {
-    let (zero, lowest) = (F::zero(), F::neg_infinity());
-    let mut maximum = lowest;
-    let mut maximal_part = None;
-    for part in row.parts() {
-        let largest = largest(row.scores(part, lowest, &mut room.scores));
-        if largest > maximum {
-            (maximum, maximal_part) = (largest, Some(part));
+impl<F: Float> LongRow<F> {
+    pub(crate) fn new() -> Self {
+        Self {
+            largest: Largest::new(),
+            maximal: None,
+            maximal_term: F::nan(),
+            scale: None,
+            others: Lanes::ZERO,
+            summary: Summary::nan(),
         }
     }
-    let maximal_part = maximal_part.filter(|_| maximum.is_finite())?;
-    let maximal = {
-        let scores = row.scores(maximal_part, lowest, &mut room.scores);
-        maximal_part.start + position(scores, maximum)?
-    };
-    let narrow = maximum.abs() < F::SCALED_LIMIT;
-    let scale = if narrow {
-        Scale::Narrow {
-            floor: maximum - F::SCALED_FLOOR,
-            offset: exponent_offset(maximum),
-        }
-    } else {
-        Scale::Wide { maximum }
-    };
-    let mut lanes = Lanes::ZERO;
-    let lanes = lanes.in_memory();
-    for part in row.parts() {
-        let (scores, terms) =
-            row.scores_and_gradient(part, lowest, &mut room.scores, &mut room.gradient);
-        visitor.visit(part, maximum, narrow, scores);
-        match scale {
-            Scale::Narrow { floor, offset } => {
-                for (term, &x) in terms.iter_mut().zip(scores) {
+
+    /// A part of the pass for the maximum.
+    #[inline(always)]
+    pub(crate) fn look(&mut self, part: Part, logits: &[F]) {
+        self.largest.look(part, logits);
+    }
+
+    /// What follows from the maximum.
+    #[inline(always)]
+    pub(crate) fn with_maximum(&mut self) {
+        self.scale = Scale::of(self.largest.value);
+    }
+
+    /// A part of the pass for the terms, that of the maximum 0; NaN where there is no finite maximum.
+    #[inline(always)]
+    pub(crate) fn terms(&mut self, part: Part, logits: &[F], terms: &mut [F], work: &mut Block<F>) {
+        let pairs = terms.iter_mut().zip(logits);
+        match self.scale {
+            Some(Scale::Narrow { floor, offset }) => {
+                for (term, &x) in pairs {
                     *term = exp_scaled(x, floor, offset);
                 }
             }
-            Scale::Wide { maximum } => {
-                for (term, &x) in terms.iter_mut().zip(scores) {
+            Some(Scale::Wide { maximum }) => {
+                for (term, &x) in pairs {
                     *term = exp_difference(x, maximum);
                 }
             }
+            None => {
+                terms.fill(F::nan());
+                return;
+            }
         }
-        if let Some(offset) = part.offset_of(maximal) {
-            terms[offset] = zero;
+        if let Some(class) = self.largest.class(part, logits) {
+            self.maximal = Some(class);
+            terms[class - part.start] = F::zero();
         }
-        F::accumulate_terms(lanes, terms, &mut room.sums);
-        row.flush(part, &room.gradient);
+        F::accumulate_terms(self.others.in_memory(), terms, work);
     }
-    let maximal_term = scale.term(maximum);
-    Some(RowSummary {
-        summary: Summary::new(maximum, lanes.total().value(), maximal_term),
-        maximal,
-        maximal_term,
-        scale,
-    })
+
+    /// What follows from the terms.
+    #[inline(always)]
+    pub(crate) fn with_terms(&mut self) {
+        let maximum = self.maximum();
+        let others = self.others.total().value();
+        self.maximal_term = self.term(maximum);
+        self.summary = Summary::new(maximum, others, self.maximal_term);
+    }
+
+    #[inline(always)]
+    pub(crate) fn maximum(&self) -> F {
+        self.largest.value
+    }
+
+    /// Where the first class with the largest logit is in a part, if it is there.
+    #[inline(always)]
+    pub(crate) fn maximal_in(&self, part: Part) -> Option<usize> {
+        part.offset_of(self.maximal?)
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_maximal(&self, class: usize) -> bool {
+        self.maximal == Some(class)
+    }
+
+    /// Whether there is a finite maximum.
+    #[inline(always)]
+    pub(crate) fn is_defined(&self) -> bool {
+        self.scale.is_some()
+    }
+
+    /// Whether no difference to the maximum overflows.
+    #[inline(always)]
+    pub(crate) fn is_narrow(&self) -> bool {
+        matches!(self.scale, Some(Scale::Narrow { .. }))
+    }
+
+    /// NaN before the terms are known, and where there is no finite maximum.
+    #[inline(always)]
+    pub(crate) fn summary(&self) -> Summary<F> {
+        self.summary
+    }
+
+    /// The term of a logit of this row.
+    #[inline(always)]
+    pub(crate) fn term(&self, logit: F) -> F {
+        self.scale.map_or_else(F::nan, |scale| scale.term(logit))
+    }
 }
 
 /// Does the wide rows of a group alone, by the kernel's way for long rows.
@@ -309,26 +375,26 @@ pub(crate) fn wide_rows<F: Float, K: RowKernel<F>>(
 
 #[cold]
 fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r: usize) {
-    let span = r * group.classes..(r + 1) * group.classes;
-    let Some(scores) = group.scores.get(span.clone()) else {
-        return;
+    let classes = group.classes;
+    let span = r * classes..(r + 1) * classes;
+    let scores = group.scores.get(span.clone()).unwrap_or_default();
+    let (label, targets) = match group.targets {
+        GroupTargets::Labels(labels) => (Some(labels[r]), None),
+        GroupTargets::Dense(rows) => (None, Some([rows.get(span.clone()).unwrap_or_default()])),
+    };
+    let item = Item {
+        classes,
+        label,
+        coefficient: group.coefficients[r],
     };
     let gradient = group.gradient.as_deref_mut();
-    let row = Row::of_slices(scores, gradient.and_then(|rows| rows.get_mut(span.clone())));
-    let coefficient = group.coefficients[r];
-    let room = &mut Room::new();
-    group.losses[r] = match group.targets {
-        GroupTargets::Labels(labels) => {
-            kernel.row(row, RowTarget::Label(labels[r]), coefficient, room)
-        }
-        GroupTargets::Dense(rows) => {
-            let targets = rows.get(span).unwrap_or_default();
-            kernel.row(
-                row,
-                RowTarget::Dense(DenseTarget::Slice(targets)),
-                coefficient,
-                room,
-            )
-        }
+    let mut gradient = gradient.and_then(|rows| rows.get_mut(span.clone()).map(|row| [row]));
+    let band = Band {
+        classes,
+        items: &[Some(item)],
+        scores: Some(Source::Slices(&[scores])),
+        targets: targets.as_ref().map(|row| Source::Slices(row)),
+        gradient: gradient.as_mut().map(|row| Sink::Slices(row)),
     };
+    kernel.band(band, &mut group.losses[r..=r], Rooms::<F, 1>::new().room());
 }

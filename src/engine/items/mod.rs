@@ -1,7 +1,8 @@
-//! Item-wise work: any layout in; a kernel sees short rows in batches and long rows singly.
+//! Item-wise work: any layout in; a kernel sees short rows in batches and long rows part by part.
 
 mod aims;
 mod long;
+mod one_hot;
 mod operands;
 mod picked;
 mod short;
@@ -9,7 +10,8 @@ mod short;
 use ndarray::{ArrayView1, Axis, Dimension, Ix1};
 
 pub(crate) use super::span::Job;
-use long::{TOGETHER, long};
+use long::long;
+pub(crate) use one_hot::{are_one_hot, is_one_hot};
 pub(crate) use operands::{Operands, Rows, Targets};
 use picked::picked;
 use short::short;
@@ -18,7 +20,7 @@ use super::elementwise::{Weights, of_mask};
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
-use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT};
+use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, TOGETHER};
 use super::shape::distinct;
 use super::simd::Lines;
 use super::span::unzip;

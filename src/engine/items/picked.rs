@@ -82,6 +82,7 @@ fn scatter<F: Float>(
     labels: &[usize],
     out: &mut ArrayViewMut2<'_, F>,
 ) {
+    // Mostly the same for all.
     let same = match factors {
         Coefficients::Same(factor) => {
             for derivative in &mut *derivatives {
@@ -90,10 +91,12 @@ fn scatter<F: Float>(
             Some(F::zero() * factor)
         }
         Coefficients::Each(factors) => {
+            let mut plain = true;
             for (derivative, &factor) in derivatives.iter_mut().zip(factors) {
                 *derivative *= factor;
+                plain &= factor.is_finite() & factor.is_sign_positive();
             }
-            None
+            plain.then(F::zero)
         }
     };
     let elsewhere = |item: usize| match factors {
@@ -102,21 +105,26 @@ fn scatter<F: Float>(
             F::zero() * factors.get(item).copied().unwrap_or_else(F::one)
         }
     };
-    let items = || labels.iter().zip(&*derivatives);
+    let mut items = labels.iter().zip(&*derivatives);
     let classes = out.ncols().max(1);
     let Some(slice) = out.as_slice_mut() else {
-        for (item, (mut row, (&label, &derivative))) in
-            out.rows_mut().into_iter().zip(items()).enumerate()
-        {
-            row.fill(elsewhere(item));
-            if let Some(to) = row.get_mut(label) {
+        match same {
+            // In the order of memory.
+            Some(zero) => out.fill(zero),
+            None => {
+                for (item, mut row) in out.rows_mut().into_iter().enumerate() {
+                    row.fill(elsewhere(item));
+                }
+            }
+        }
+        for (item, (&label, &derivative)) in items.enumerate() {
+            if let Some(to) = out.get_mut([item, label]) {
                 *to = derivative;
             }
         }
         return;
     };
     let at_once = (AT_ONCE / classes).max(1);
-    let mut items = items();
     for (index, rows) in slice.chunks_mut(at_once * classes).enumerate() {
         if let Some(zero) = same {
             rows.fill(zero);

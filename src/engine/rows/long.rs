@@ -1,11 +1,15 @@
-//! Long rows: one at a time, part by part.
+//! Long rows: pass after pass, part by part. A contiguous row is treated alone; rows that are not are treated together,
+//! a part of each at a time, since a line of memory may hold an element of each of them.
 
 use std::array::from_fn;
 use std::hint::black_box;
 
-use ndarray::{ArrayView1, ArrayViewMut1, Axis, Slice};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, ShapeBuilder, Slice};
+use pulp::NullaryFnOnce;
 
-use crate::float::Float;
+use super::RowKernel;
+use crate::engine::tiles::{copy, copy_back};
+use crate::float::{Float, Target};
 
 /// How many elements of a long row a kernel sees at once at most.
 pub(crate) const BLOCK: usize = 256;
@@ -15,32 +19,72 @@ const STEP: usize = 32;
 /// Room for a part of a long row.
 pub(crate) type Block<F> = [F; BLOCK];
 
-/// Room to work in for the kernel of long rows; what it holds is unspecified.
-#[doc(hidden)]
-#[allow(missing_debug_implementations)]
+/// Room for the parts of so many rows, and for the kernel to work in; what it holds is unspecified.
 #[repr(align(64))] // as `Lines`
-pub struct Room<F> {
-    pub(crate) scores: Block<F>,
-    pub(crate) targets: Block<F>,
-    pub(crate) gradient: Block<F>,
+pub(crate) struct Rooms<F, const ROWS: usize> {
+    scores: [Block<F>; ROWS],
+    targets: [Block<F>; ROWS],
+    gradient: [Block<F>; ROWS],
+    work: Work<F>,
+}
+
+/// Room to work in.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Work<F> {
     pub(crate) values: Block<F>,
     pub(crate) sums: Block<F>,
 }
 
-impl<F: Float> Room<F> {
+impl<F: Float, const ROWS: usize> Rooms<F, ROWS> {
     pub(crate) fn new() -> Self {
         let zeros = [F::zero(); BLOCK];
         Self {
-            scores: zeros,
-            targets: zeros,
-            gradient: zeros,
-            values: zeros,
-            sums: zeros,
+            scores: [zeros; ROWS],
+            targets: [zeros; ROWS],
+            gradient: [zeros; ROWS],
+            work: Work {
+                values: zeros,
+                sums: zeros,
+            },
+        }
+    }
+
+    pub(crate) fn room(&mut self) -> Room<'_, F> {
+        Room {
+            scores: &mut self.scores,
+            targets: &mut self.targets,
+            gradient: &mut self.gradient,
+            work: &mut self.work,
         }
     }
 }
 
+/// [`Rooms`] of any number of rows.
+#[doc(hidden)]
+#[allow(missing_debug_implementations)]
+pub struct Room<'r, F> {
+    scores: &'r mut [Block<F>],
+    pub(super) targets: &'r mut [Block<F>],
+    gradient: &'r mut [Block<F>],
+    work: &'r mut Work<F>,
+}
+
+impl<F> Room<'_, F> {
+    /// The room of one row; that to work in is the same for all.
+    #[inline(always)]
+    fn of_row(&mut self, row: usize) -> Option<Copies<'_, F>> {
+        Some(Copies {
+            scores: self.scores.get_mut(row)?,
+            targets: self.targets.get_mut(row)?,
+            gradient: self.gradient.get_mut(row)?,
+            work: self.work,
+        })
+    }
+}
+
 /// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
     pub(crate) start: usize,
@@ -58,9 +102,15 @@ impl Part {
 }
 
 /// The parts of a row one after the other: they depend on the number of classes alone.
-pub(crate) struct Parts {
+pub(super) struct Parts {
     next: usize,
     classes: usize,
+}
+
+impl Parts {
+    pub(super) fn of(classes: usize) -> Self {
+        Self { next: 0, classes }
+    }
 }
 
 impl Iterator for Parts {
@@ -76,285 +126,499 @@ impl Iterator for Parts {
     }
 }
 
-/// The target of one long row.
-#[doc(hidden)]
-#[allow(missing_debug_implementations)]
-#[derive(Clone, Copy)]
-pub enum RowTarget<'a, F> {
-    Label(usize),
-    Dense(DenseTarget<'a, F>),
+/// What a pass over a row makes use of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Access {
+    pub(crate) scores: bool,
+    pub(crate) targets: bool,
+    pub(crate) gradient: Gradient,
 }
 
-/// A row of targets.
-#[doc(hidden)]
-#[allow(missing_debug_implementations)]
-#[derive(Clone, Copy)]
-pub enum DenseTarget<'a, F> {
-    Slice(&'a [F]),
-    /// Fills a slice with what stands from an index on, and zeros behind the end.
-    Parts(&'a dyn Fn(usize, &mut [F])),
+impl Access {
+    pub(crate) const NONE: Self = Self {
+        scores: false,
+        targets: false,
+        gradient: Gradient::Unused,
+    };
 }
 
-impl<F: Float> DenseTarget<'_, F> {
-    /// The targets of this part, zeros behind the end.
+/// What a pass does with the gradient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gradient {
+    Unused,
+    /// It is overwritten; where none is wanted, what is written is lost.
+    Overwritten,
+    /// The same, but where none is wanted the pass is left out. So it is for those that follow.
+    Filled,
+    Read,
+    Updated,
+}
+
+impl Gradient {
     #[inline(always)]
-    pub(crate) fn part<'b>(&'b self, part: Part, buffer: &'b mut Block<F>) -> &'b [F] {
+    fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::Updated)
+    }
+
+    #[inline(always)]
+    fn is_written(self) -> bool {
+        matches!(self, Self::Overwritten | Self::Filled | Self::Updated)
+    }
+
+    /// Whether the pass is for the gradient alone.
+    #[inline(always)]
+    fn is_all(self) -> bool {
+        !matches!(self, Self::Unused | Self::Overwritten)
+    }
+}
+
+/// What a pass of a kernel sees of a row: slices of the length of the part, empty where the pass has no use for them. A
+/// pass that makes use of the gradient alone may see all of a row at once.
+pub(crate) struct Piece<'a, F> {
+    pub(crate) part: Part,
+    /// How many elements lie before the end of the row.
+    pub(crate) within: usize,
+    /// [`RowKernel::PADDING`] behind the end.
+    pub(crate) scores: &'a [F],
+    /// 0 behind the end; empty for a label.
+    pub(crate) targets: &'a [F],
+    /// 0 behind the end.
+    pub(crate) gradient: &'a mut [F],
+    pub(crate) wants_gradient: bool,
+    pub(crate) work: &'a mut Work<F>,
+}
+
+/// What a long row aims at, and the factor of its gradient.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Item<F> {
+    pub(crate) classes: usize,
+    /// `None` for a row of targets.
+    pub(crate) label: Option<usize>,
+    pub(crate) coefficient: F,
+}
+
+/// Where the rows of an operand are.
+pub(crate) enum Source<'a, F> {
+    Slices(&'a [&'a [F]]),
+    View(ArrayView2<'a, F>),
+    /// Copies a part of each row, as far as the row goes.
+    Parts(&'a dyn Fn(Part, &mut [Block<F>])),
+}
+
+impl<F: Float> Source<'_, F> {
+    /// Copies what is not contiguous, and pads it.
+    #[inline(always)]
+    pub(super) fn copy(&self, part: Part, classes: usize, padding: F, copies: &mut [Block<F>]) {
         match self {
-            Self::Slice(slice) => part_of(slice, part, F::zero(), buffer),
-            Self::Parts(fill) => {
-                let buffer = &mut buffer[..part.len];
-                fill(part.start, buffer);
-                buffer
-            }
+            Self::Slices(_) => return,
+            Self::View(view) => copy_part(view, part, copies),
+            Self::Parts(copy) => copy(part, copies),
+        }
+        pad(copies, part, classes, padding);
+    }
+
+    /// A row that is contiguous.
+    #[inline(always)]
+    fn line(&self, row: usize) -> Option<&[F]> {
+        match self {
+            Self::Slices(rows) => rows.get(row).copied(),
+            Self::View(_) | Self::Parts(_) => None,
+        }
+    }
+
+    /// A part of one row, after [`copy`](Self::copy).
+    #[inline(always)]
+    pub(super) fn part<'b>(
+        &'b self,
+        row: usize,
+        part: Part,
+        padding: F,
+        copy: &'b mut Block<F>,
+    ) -> &'b [F] {
+        match self.line(row) {
+            Some(row) => part_of(row, part, padding, copy),
+            None => &copy[..part.len],
         }
     }
 }
 
-/// One long row: where its scores are and where its gradient goes.
+/// Where the gradients of the rows go.
+pub(crate) enum Sink<'a, 'b, F> {
+    Slices(&'a mut [&'b mut [F]]),
+    View(ArrayViewMut2<'b, F>),
+}
+
+/// Long rows that are treated together.
 #[doc(hidden)]
 #[allow(missing_debug_implementations)]
-pub struct Row<'a, F> {
-    pub(in crate::engine) classes: usize,
+pub struct Band<'a, 'b, F> {
+    pub(crate) classes: usize,
+    /// `None` for what is left out: its loss and its gradient are 0.
+    pub(crate) items: &'a [Option<Item<F>>],
     /// Absent where the scores are in the sink.
-    pub(in crate::engine) scores: Option<Source<'a, F>>,
-    pub(in crate::engine) sink: Option<Sink<'a, F>>,
+    pub(crate) scores: Option<Source<'a, F>>,
+    pub(crate) targets: Option<Source<'a, F>>,
+    pub(crate) gradient: Option<Sink<'a, 'b, F>>,
 }
 
-pub(in crate::engine) enum Source<'a, F> {
-    Slice(&'a [F]),
-    Lane(ArrayView1<'a, F>),
-}
-
-pub(in crate::engine) enum Sink<'a, F> {
-    Slice(&'a mut [F]),
-    Lane(ArrayViewMut1<'a, F>),
-}
-
-impl<F: Float> Sink<'_, F> {
-    /// Whether this part can be written in place: it is contiguous, and the row does not end within it.
+impl<F: Float> Band<'_, '_, F> {
+    /// Whether no row has to be copied.
     #[inline(always)]
-    fn is_direct(&self, part: Part) -> bool {
-        matches!(self, Self::Slice(slice) if slice.len() >= part.start + part.len)
+    fn is_contiguous(&self) -> bool {
+        matches!(self.scores, None | Some(Source::Slices(_)))
+            && matches!(self.targets, None | Some(Source::Slices(_)))
+            && matches!(self.gradient, None | Some(Sink::Slices(_)))
     }
 
-    /// The row's own memory of this part, where [`is_direct`](Self::is_direct) says so.
-    #[inline(always)]
-    fn direct(&mut self, part: Part) -> Option<&mut [F]> {
-        match self {
-            Self::Slice(slice) => slice.get_mut(part.start..part.start + part.len),
-            Self::Lane(_) => None,
-        }
-    }
-}
-
-impl<'a, F: Float> Row<'a, F> {
-    /// A row of a group, to be treated alone.
-    #[inline(always)]
-    pub(crate) fn of_slices(scores: &'a [F], gradient: Option<&'a mut [F]>) -> Self {
-        Self {
-            classes: scores.len(),
-            scores: Some(Source::Slice(scores)),
-            sink: gradient.map(Sink::Slice),
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn classes(&self) -> usize {
-        self.classes
-    }
-
-    #[inline(always)]
-    pub(crate) fn wants_gradient(&self) -> bool {
-        self.sink.is_some()
-    }
-
-    /// The scores of this part; `fill` behind the end.
-    #[inline(always)]
-    pub(crate) fn scores<'b>(&'b self, part: Part, fill: F, buffer: &'b mut Block<F>) -> &'b [F] {
-        match (&self.scores, &self.sink) {
-            (Some(Source::Slice(slice)), _) => part_of(slice, part, fill, buffer),
-            (Some(Source::Lane(lane)), _) => part_of_lane(&lane.view(), part, fill, buffer),
-            (None, _) => self.gradient(part, fill, buffer),
-        }
-    }
-
-    /// What was written to the gradient of this part; `fill` behind the end.
-    #[inline(always)]
-    pub(crate) fn gradient<'b>(&'b self, part: Part, fill: F, buffer: &'b mut Block<F>) -> &'b [F] {
-        match &self.sink {
-            Some(Sink::Slice(slice)) => part_of(slice, part, fill, buffer),
-            Some(Sink::Lane(lane)) => part_of_lane(&lane.view(), part, fill, buffer),
-            None => {
-                let buffer = &mut buffer[..part.len];
-                buffer.fill(fill);
-                buffer
-            }
-        }
-    }
-
-    #[inline(always)]
-    pub(crate) fn score(&self, class: usize) -> F {
-        let score = match (&self.scores, &self.sink) {
-            (Some(Source::Slice(slice)), _) => slice.get(class),
-            (Some(Source::Lane(lane)), _) => lane.get(class),
-            (None, Some(Sink::Slice(slice))) => slice.get(class),
-            (None, Some(Sink::Lane(lane))) => lane.get(class),
-            (None, None) => None,
+    /// The score of a class.
+    pub(super) fn score(&self, row: usize, class: usize) -> F {
+        let score = match (&self.scores, &self.gradient) {
+            (Some(Source::Slices(rows)), _) => rows.get(row).and_then(|row| row.get(class)),
+            (Some(Source::View(view)), _) => view.get([row, class]),
+            (None, Some(Sink::Slices(rows))) => rows.get(row).and_then(|row| row.get(class)),
+            (None, Some(Sink::View(view))) => view.get([row, class]),
+            // Scores are floats already.
+            (Some(Source::Parts(_)), _) | (None, None) => None,
         };
         score.copied().unwrap_or_else(F::nan)
     }
 
-    /// The scores of this part, `fill` behind the end, and where their gradient goes: the row's own memory or the
-    /// buffer, which [`flush`](Self::flush) writes back.
     #[inline(always)]
-    pub(crate) fn scores_and_gradient<'b>(
-        &'b mut self,
-        part: Part,
-        fill: F,
-        buffer: &'b mut Block<F>,
-        out_buffer: &'b mut Block<F>,
-    ) -> (&'b [F], &'b mut [F]) {
-        if self.scores.is_none() {
-            let mut spare = [F::zero(); BLOCK];
-            buffer[..part.len].copy_from_slice(self.gradient(part, fill, &mut spare));
+    fn lines(&mut self, row: usize, access: Access) -> Lines<'_, F> {
+        Lines {
+            scores: self
+                .scores
+                .as_ref()
+                .filter(|_| access.scores)
+                .and_then(|source| source.line(row)),
+            targets: self
+                .targets
+                .as_ref()
+                .filter(|_| access.targets)
+                .and_then(|source| source.line(row)),
+            gradient: match &mut self.gradient {
+                Some(Sink::Slices(rows)) => rows.get_mut(row).map(|row| &mut **row),
+                _ => None,
+            },
         }
-        let scores = match &self.scores {
-            Some(Source::Slice(slice)) => part_of(slice, part, fill, buffer),
-            Some(Source::Lane(lane)) => part_of_lane(lane, part, fill, buffer),
-            None => &buffer[..part.len],
+    }
+}
+
+/// A kernel's passes over a band.
+pub(super) struct Passes<'a, 'b, 'r, 's, F: Float, K: RowKernel<F>> {
+    pub(super) kernel: K,
+    pub(super) band: Band<'a, 'b, F>,
+    /// One a row.
+    pub(super) known: &'s mut [Option<K::Known>],
+    pub(super) losses: &'s mut [F],
+    pub(super) room: Room<'r, F>,
+}
+
+impl<F: Float, K: RowKernel<F>> NullaryFnOnce for Passes<'_, '_, '_, '_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(mut self) {
+        const { assert!(K::PASSES.len() <= 4) };
+        // Not a loop: each is compiled for what it makes use of.
+        self.pass(K::PASSES.first());
+        self.pass(K::PASSES.get(1));
+        self.pass(K::PASSES.get(2));
+        self.pass(K::PASSES.get(3));
+        for (loss, known) in self.losses.iter_mut().zip(&*self.known) {
+            *loss = match known {
+                Some(known) => self.kernel.finish(known),
+                None => F::zero(),
+            };
+        }
+    }
+}
+
+impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
+    #[inline(always)]
+    fn pass(&mut self, pass: Option<&(K::Pass, Access)>) {
+        let Some(&(pass, access)) = pass else {
+            return;
         };
-        let direct = self.sink.as_mut().and_then(|sink| sink.direct(part));
-        (scores, direct.unwrap_or(&mut out_buffer[..part.len]))
-    }
-
-    /// What was written to the gradient of this part, to be changed, 0 behind the end: the row's own memory or the
-    /// buffer, which [`flush`](Self::flush) writes back.
-    #[inline(always)]
-    pub(crate) fn gradient_mut<'b>(
-        &'b mut self,
-        part: Part,
-        buffer: &'b mut Block<F>,
-    ) -> &'b mut [F] {
-        if !self.is_direct(part) {
-            let mut spare = [F::zero(); BLOCK];
-            buffer[..part.len].copy_from_slice(self.gradient(part, F::zero(), &mut spare));
-        }
-        let direct = self.sink.as_mut().and_then(|sink| sink.direct(part));
-        direct.unwrap_or(&mut buffer[..part.len])
-    }
-
-    /// The scores of this part, 0 behind the end, and what was written to its gradient: as in
-    /// [`gradient_mut`](Self::gradient_mut).
-    #[inline(always)]
-    pub(crate) fn scores_and_gradient_mut<'b>(
-        &'b mut self,
-        part: Part,
-        buffer: &'b mut Block<F>,
-        out_buffer: &'b mut Block<F>,
-    ) -> (&'b [F], &'b mut [F]) {
-        if !self.is_direct(part) {
-            let mut spare = [F::zero(); BLOCK];
-            out_buffer[..part.len].copy_from_slice(self.gradient(part, F::zero(), &mut spare));
-        }
-        self.scores_and_gradient(part, F::zero(), buffer, out_buffer)
-    }
-
-    #[inline(always)]
-    fn is_direct(&self, part: Part) -> bool {
-        self.sink.as_ref().is_some_and(|sink| sink.is_direct(part))
-    }
-
-    /// Writes this part of the gradient back, where it was not written in place.
-    #[inline(always)]
-    pub(crate) fn flush(&mut self, part: Part, buffer: &Block<F>) {
-        if self.is_direct(part) {
+        if access.gradient.is_all() && self.band.gradient.is_none() {
             return;
         }
-        match &mut self.sink {
-            Some(Sink::Slice(slice)) => {
-                for (to, &x) in slice[part.start..].iter_mut().zip(buffer) {
-                    *to = x;
-                }
-            }
-            Some(Sink::Lane(lane)) => {
-                // A slice, not `skip`, which would walk there from the start of the row.
-                let end = (part.start + part.len).min(lane.len());
-                let lane = lane.slice_axis_mut(Axis(0), Slice::from(part.start..end));
-                for (to, &x) in lane.into_iter().zip(buffer) {
-                    *to = x;
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// Writes one element of the gradient.
-    #[inline(always)]
-    pub(crate) fn set(&mut self, class: usize, value: F) {
-        let to = match &mut self.sink {
-            Some(Sink::Slice(slice)) => slice.get_mut(class),
-            Some(Sink::Lane(lane)) => lane.get_mut(class),
-            None => None,
+        let turn = Turn {
+            kernel: self.kernel,
+            pass,
+            access: Access {
+                targets: access.targets && self.band.targets.is_some(),
+                ..access
+            },
+            wants_gradient: self.band.gradient.is_some(),
+            in_place: self.band.scores.is_none(),
         };
-        if let Some(to) = to {
-            *to = value;
+        if self.known.len() == 1 && self.band.is_contiguous() {
+            self.alone(turn);
+        } else {
+            self.together(turn);
+        }
+        for known in self.known.iter_mut().flatten() {
+            self.kernel.after(pass, known);
         }
     }
 
-    /// Fills the gradient.
+    /// A pass over a contiguous row.
     #[inline(always)]
-    pub(crate) fn fill(&mut self, value: F) {
-        match &mut self.sink {
-            Some(Sink::Slice(slice)) => slice.fill(value),
-            Some(Sink::Lane(lane)) => lane.fill(value),
+    fn alone(&mut self, turn: Turn<K, K::Pass>) {
+        let Self {
+            band, known, room, ..
+        } = self;
+        let classes = band.classes;
+        let mut lines = band.lines(0, turn.access);
+        if let (Some(known), Some(mut copies)) = (known.first_mut(), room.of_row(0)) {
+            if !turn.access.scores && !turn.access.targets {
+                // Element by element, and in place.
+                let whole = Part {
+                    start: 0,
+                    len: classes,
+                };
+                turn.step(whole, classes, known.as_mut(), &mut lines, &mut copies);
+                return;
+            }
+            for part in Parts::of(classes) {
+                turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+            }
+        }
+    }
+
+    /// A pass over several rows, a part of each at a time. What is not contiguous is copied, of all rows at once.
+    #[inline(always)]
+    fn together(&mut self, turn: Turn<K, K::Pass>) {
+        let (zero, padding) = (F::zero(), K::padding());
+        let Self {
+            band, known, room, ..
+        } = self;
+        let classes = band.classes;
+        let access = turn.access;
+        for part in Parts::of(classes) {
+            if let (true, Some(source)) = (access.targets, &band.targets) {
+                source.copy(part, classes, zero, room.targets);
+            }
+            if let (true, Some(source)) = (access.scores, &band.scores) {
+                source.copy(part, classes, padding, room.scores);
+            }
+            if let Some(Sink::View(view)) = &band.gradient {
+                if access.scores && turn.in_place {
+                    copy_part(&view.view(), part, room.scores);
+                    pad(room.scores, part, classes, padding);
+                }
+                if access.gradient.is_read() {
+                    copy_part(&view.view(), part, room.gradient);
+                    pad(room.gradient, part, classes, zero);
+                }
+            }
+            for (row, known) in known.iter_mut().enumerate() {
+                if let Some(mut copies) = room.of_row(row) {
+                    let mut lines = band.lines(row, access);
+                    turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+                }
+            }
+            if let (Some(Sink::View(view)), true) =
+                (&mut band.gradient, access.gradient.is_written())
+            {
+                let columns = Slice::from(part.start..classes.min(part.start + part.len));
+                let to = view.slice_axis_mut(Axis(1), columns);
+                let shape = to.raw_dim().strides(Ix2(BLOCK, 1));
+                if let Ok(from) = ArrayView2::from_shape(shape, room.gradient.as_flattened()) {
+                    copy_back(from, to);
+                }
+            }
+        }
+    }
+}
+
+/// A kernel in one of its passes.
+#[derive(Clone, Copy)]
+struct Turn<K, P> {
+    kernel: K,
+    pass: P,
+    access: Access,
+    wants_gradient: bool,
+    in_place: bool,
+}
+
+/// The contiguous rows of an item, as far as a pass makes use of them.
+struct Lines<'l, F> {
+    scores: Option<&'l [F]>,
+    targets: Option<&'l [F]>,
+    gradient: Option<&'l mut [F]>,
+}
+
+/// Room for a part of one row.
+struct Copies<'c, F> {
+    scores: &'c mut Block<F>,
+    targets: &'c mut Block<F>,
+    gradient: &'c mut Block<F>,
+    work: &'c mut Work<F>,
+}
+
+impl<K, P: Copy> Turn<K, P> {
+    /// A part of a row; `known` is absent for one that is left out.
+    #[inline(always)]
+    fn step<F: Float>(
+        self,
+        part: Part,
+        classes: usize,
+        known: Option<&mut K::Known>,
+        lines: &mut Lines<'_, F>,
+        copies: &mut Copies<'_, F>,
+    ) where
+        K: RowKernel<F, Pass = P>,
+    {
+        let Access {
+            scores: reads_scores,
+            targets: reads_targets,
+            gradient: use_of_gradient,
+        } = self.access;
+        let (zero, padding) = (F::zero(), K::padding());
+        let end = part.start + part.len;
+        let targets = match lines.targets {
+            Some(row) => part_of(row, part, zero, copies.targets),
+            None if reads_targets => &copies.targets[..part.len],
+            None => &[],
+        };
+        let scores = match (lines.scores, &lines.gradient) {
+            (Some(row), _) => part_of(row, part, padding, copies.scores),
+            _ if !reads_scores => &[],
+            // A copy, since the gradient may overwrite them.
+            (None, Some(row)) if self.in_place => copy_of(row, part, padding, copies.scores),
+            (None, _) => &copies.scores[..part.len],
+        };
+        let row = lines.gradient.as_deref_mut();
+        let is_direct = row.as_ref().is_some_and(|row| row.len() >= end);
+        let gradient = match row {
+            Some(row) if is_direct => &mut row[part.start..end],
+            Some(row) if use_of_gradient.is_read() => {
+                copy_of(row, part, zero, copies.gradient);
+                &mut copies.gradient[..part.len]
+            }
+            _ => &mut copies.gradient[..part.len],
+        };
+        match known {
+            Some(known) => self.kernel.part(
+                self.pass,
+                known,
+                Piece {
+                    part,
+                    within: part.len.min(classes - part.start),
+                    scores,
+                    targets,
+                    gradient,
+                    wants_gradient: self.wants_gradient,
+                    work: copies.work,
+                },
+            ),
+            None if use_of_gradient.is_written() => gradient.fill(zero),
             None => {}
         }
-    }
-
-    /// The parts of the row.
-    #[inline(always)]
-    pub(crate) fn parts(&self) -> Parts {
-        Parts {
-            next: 0,
-            classes: self.classes,
+        if let (Some(row), true, false) =
+            (&mut lines.gradient, use_of_gradient.is_written(), is_direct)
+        {
+            for (to, &g) in row[part.start..].iter_mut().zip(&*copies.gradient) {
+                *to = g;
+            }
         }
     }
 }
 
-#[inline(always)]
-fn part_of<'b, F: Float>(slice: &'b [F], part: Part, fill: F, buffer: &'b mut Block<F>) -> &'b [F] {
-    let rest = &slice[part.start..];
-    if let Some(whole) = rest.get(..part.len) {
-        return whole;
+/// Copies a part of each row, as far as the rows go.
+pub(in crate::engine) fn copy_part<F: Float, T: Target<F>>(
+    rows: &ArrayView2<'_, T>,
+    part: Part,
+    copies: &mut [Block<F>],
+) {
+    let end = (part.start + part.len).min(rows.ncols());
+    let from = rows.slice_axis(Axis(1), Slice::from(part.start..end));
+    let shape = from.raw_dim().strides(Ix2(BLOCK, 1));
+    if let Ok(to) = ArrayViewMut2::from_shape(shape, copies.as_flattened_mut()) {
+        copy(&from, to, None);
     }
-    // Fewer than a step.
-    let buffer = &mut buffer[..STEP];
-    buffer.fill(fill);
-    for (to, &x) in buffer.iter_mut().zip(rest) {
-        *to = x;
-    }
-    buffer
 }
 
-fn part_of_lane<'b, F: Float>(
-    lane: &ArrayView1<'_, F>,
-    part: Part,
-    fill: F,
-    buffer: &'b mut Block<F>,
-) -> &'b [F] {
-    let end = (part.start + part.len).min(lane.len());
-    let buffer = &mut buffer[..part.len];
-    let values = lane.slice_axis(Axis(0), Slice::from(part.start..end));
-    for (to, &x) in buffer.iter_mut().zip(values) {
-        *to = x;
+fn pad<F: Float>(copies: &mut [Block<F>], part: Part, classes: usize, padding: F) {
+    let within = classes - part.start;
+    if within < part.len {
+        for copy in copies {
+            copy[within..part.len].fill(padding);
+        }
     }
-    buffer[end - part.start..].fill(fill);
-    buffer
+}
+
+/// This part of a row; a copy that is padded, where the row ends within it.
+#[inline(always)]
+fn part_of<'b, F: Float>(row: &'b [F], part: Part, padding: F, copy: &'b mut Block<F>) -> &'b [F] {
+    match row.get(part.start..part.start + part.len) {
+        Some(whole) => whole,
+        None => copy_of(row, part, padding, copy),
+    }
+}
+
+/// A copy of this part of a row, padded.
+#[inline(always)]
+fn copy_of<'b, F: Float>(row: &[F], part: Part, padding: F, copy: &'b mut Block<F>) -> &'b [F] {
+    let rest = row.get(part.start..).unwrap_or_default();
+    let copy = &mut copy[..part.len];
+    match rest.get(..part.len) {
+        Some(whole) => copy.copy_from_slice(whole),
+        None => {
+            copy.fill(padding);
+            for (to, &x) in copy.iter_mut().zip(rest) {
+                *to = x;
+            }
+        }
+    }
+    copy
+}
+
+/// The largest number of a row, and where it was first met.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Largest<F> {
+    /// −∞ where there is none.
+    pub(crate) value: F,
+    /// Where its part starts.
+    start: usize,
+}
+
+impl<F: Float> Largest<F> {
+    pub(crate) fn new() -> Self {
+        Self {
+            value: F::neg_infinity(),
+            start: usize::MAX,
+        }
+    }
+
+    /// Takes the next part into account; whether there is a greater value in it.
+    #[inline(always)]
+    pub(crate) fn look(&mut self, part: Part, values: &[F]) -> bool {
+        let value = largest(values);
+        let is_greater = value > self.value;
+        if is_greater {
+            (self.value, self.start) = (value, part.start);
+        }
+        is_greater
+    }
+
+    /// The first class that has it, if it is in this part.
+    #[inline(always)]
+    pub(crate) fn class(&self, part: Part, values: &[F]) -> Option<usize> {
+        if part.start == self.start {
+            position(values, self.value).map(|offset| part.start + offset)
+        } else {
+            None
+        }
+    }
 }
 
 /// The largest number of a part; a NaN is none.
 #[inline(always)]
-pub(crate) fn largest<F: Float>(values: &[F]) -> F {
+fn largest<F: Float>(values: &[F]) -> F {
     const WIDTH: usize = STEP / 4;
     let (steps, rest) = values.as_chunks::<STEP>();
     // Lane by lane: as one fold, each step would also ask which of both is a NaN.
@@ -385,7 +649,7 @@ fn greater<F: Float>(x: F, known: F) -> F {
 
 /// The first place in a part that has this value.
 #[inline(always)]
-pub(crate) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
+pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
     let (steps, _) = values.as_chunks::<STEP>();
     for (index, step) in steps.iter().enumerate() {
         // without an early exit, so that it vectorises

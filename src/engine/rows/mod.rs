@@ -2,16 +2,22 @@
 //! instruction set.
 //!
 //! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones
-//! come singly and are read part by part, whatever their layout ([`mod@long`]). Which way a row goes depends on the
-//! number of classes alone.
+//! are seen part by part, pass after pass ([`mod@long`]). Which way a row goes depends on the number of classes alone.
 
 mod long;
+mod named;
 mod short;
+
+use std::array::from_fn;
 
 use pulp::NullaryFnOnce;
 
-pub(crate) use long::{BLOCK, Block, DenseTarget, Part, Room, Row, RowTarget, largest, position};
-pub(super) use long::{Sink, Source};
+use long::Passes;
+pub(super) use long::copy_part;
+pub(crate) use long::{
+    Access, BLOCK, Band, Block, Gradient, Item, Largest, Part, Piece, Room, Rooms, Sink, Source,
+};
+pub(super) use named::{are_one_hot, named};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Panel, ROWS, as_floats, transpose,
     transpose_back, update,
@@ -25,6 +31,10 @@ use crate::float::Float;
 /// Of so many classes, many rows are still quicker as groups than singly, by every kernel; fewer rows than half a group
 /// are not.
 pub(crate) const SHORT: usize = 128;
+
+/// How many rows are treated together at most where they are not contiguous: their elements of a class share a line of
+/// memory.
+pub(super) const TOGETHER: usize = 16;
 
 /// What a row of targets in the shape of the predictions means to a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,14 +51,26 @@ pub enum Dense {
 pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     /// The losses of short rows, and their gradients times the coefficients.
     fn group(self, group: Group<'_, F>);
-    /// The loss of a long row; the gradient, times the coefficient, goes where the row says.
-    fn row(
-        self,
-        row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F;
+    /// What is known of a long row between its parts.
+    type Known;
+    /// What names a pass over a long row.
+    type Pass: Copy + 'static;
+    /// The passes over a long row, in their order.
+    const PASSES: &'static [(Self::Pass, Access)];
+    /// What stands for a score behind the end of a long row.
+    #[inline(always)]
+    fn padding() -> F {
+        F::neg_infinity()
+    }
+    /// What is known of a long row before the first pass; `score` is for the score of a class that is needed so early.
+    fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> Self::Known;
+    /// A part of a pass; its gradient is that times the coefficient.
+    fn part(self, pass: Self::Pass, known: &mut Self::Known, piece: Piece<'_, F>);
+    /// What follows from all parts of a pass.
+    #[inline(always)]
+    fn after(self, _pass: Self::Pass, _known: &mut Self::Known) {}
+    /// The loss of a long row, after the last pass.
+    fn finish(self, known: &Self::Known) -> F;
     /// Whether the loss of a label depends on the score of its class alone: [`picked`](Self::picked) then serves for
     /// labels, and the other functions see rows of targets only.
     const PICKS: bool = false;
@@ -63,13 +85,8 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
 #[doc(hidden)]
 pub trait AnyRowKernel<F>: Sync {
     fn batch(&self, batch: Batch<'_, F>);
-    fn row(
-        &self,
-        row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F;
+    /// The losses of long rows, and their gradients.
+    fn band(&self, band: Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>);
     fn picks(&self) -> bool;
     /// Makes losses of the scores of labels.
     fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>);
@@ -99,20 +116,32 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
         simd::dispatch(OfBatch { kernel, batch });
     }
 
-    fn row(
-        &self,
-        row: Row<'_, F>,
-        target: RowTarget<'_, F>,
-        coefficient: F,
-        room: &mut Room<F>,
-    ) -> F {
-        simd::dispatch(OfRow {
-            kernel: *self,
-            row,
-            target,
-            coefficient,
-            room,
-        })
+    fn band(&self, band: Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>) {
+        let kernel = *self;
+        let begin = |row: usize| {
+            let item = band.items.get(row).copied().flatten();
+            item.map(|item| kernel.begin(item, |class| band.score(row, class)))
+        };
+        if let [_] = band.items {
+            let known = &mut [begin(0)];
+            simd::dispatch(Passes {
+                kernel,
+                band,
+                known,
+                losses,
+                room,
+            });
+        } else {
+            let known = &mut from_fn::<_, TOGETHER, _>(begin);
+            let known = &mut known[..losses.len()];
+            simd::dispatch(Passes {
+                kernel,
+                band,
+                known,
+                losses,
+                room,
+            });
+        }
     }
 
     fn picks(&self) -> bool {
@@ -139,29 +168,6 @@ impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfBatch<'_, F, K> {
     #[inline(always)]
     fn call(self) {
         self.batch.each_group(self.kernel);
-    }
-}
-
-struct OfRow<'a, 't, 'r, F, K> {
-    kernel: K,
-    row: Row<'a, F>,
-    target: RowTarget<'t, F>,
-    coefficient: F,
-    room: &'r mut Room<F>,
-}
-
-impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfRow<'_, '_, '_, F, K> {
-    type Output = F;
-
-    #[inline(always)]
-    fn call(self) -> F {
-        RowKernel::row(
-            self.kernel,
-            self.row,
-            self.target,
-            self.coefficient,
-            self.room,
-        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! Short rows: in groups, one lane a row.
 
 use super::RowKernel;
-use crate::engine::simd::{TILE, squares};
+use crate::engine::simd::{TILE, covers};
 use crate::float::Float;
 
 /// How many short rows a group has at most.
@@ -170,7 +170,7 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
     let mut done = 0;
     if classes >= TILE {
         for rows in scores.chunks_exact(TILE * classes) {
-            for class in squares(classes) {
+            for class in covers(classes, TILE) {
                 let Some(square) = square(rows, classes, class) else {
                     continue;
                 };
@@ -201,7 +201,7 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     let mut done = 0;
     if classes >= TILE {
         for rows in rows.chunks_exact_mut(TILE * classes) {
-            for class in squares(classes) {
+            for class in covers(classes, TILE) {
                 let lanes = panel[class..].as_flattened();
                 let Some(square) = square(&lanes[done..], ROWS, 0) else {
                     continue;

@@ -1,0 +1,75 @@
+//! Rows of targets that have to be one-hot.
+
+use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
+
+use super::long::{are_slices, slices};
+use crate::engine::parallel;
+use crate::engine::rows::{self, Block, Part, Rooms, SHORT, Source, TOGETHER, copy_part};
+use crate::float::{Float, Target};
+
+/// A rough number of nanoseconds for an element.
+const COST: f32 = 0.2;
+
+/// Whether a row is a single 1 among zeros.
+pub(crate) fn is_one_hot<F: Float, T: Target<F>>(row: &ArrayView1<'_, T>) -> bool {
+    let mut ones = 0;
+    let mut others = false;
+    for t in row {
+        let t = t.to_float(None);
+        ones += usize::from(t == F::one());
+        others |= t != F::one() && t != F::zero();
+    }
+    ones == 1 && !others
+}
+
+/// Whether every row along the last axis is.
+pub(crate) fn are_one_hot<F: Float, T: Target<F>>(rows: &ArrayViewD<'_, T>) -> bool {
+    match rows.ndim() {
+        0..=1 => plane(rows.view().insert_axis(Axis(0))),
+        2 => plane(rows.view()),
+        _ => rows.outer_iter().all(|rows| are_one_hot(&rows)),
+    }
+}
+
+fn plane<F: Float, T: Target<F>>(rows: ArrayViewD<'_, T>) -> bool {
+    rows.into_dimensionality().is_ok_and(|rows| {
+        let classes = rows.ncols().max(1);
+        let grain = parallel::grain(rows.len(), COST) / classes;
+        shared(rows, grain.max(TOGETHER))
+    })
+}
+
+/// On several threads, if there are more rows than `grain`.
+fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool {
+    if rows.nrows() > grain {
+        let (left, right) = rows.split_at(Axis(0), (rows.nrows() / 2).next_multiple_of(TOGETHER));
+        let (left, right) = parallel::join(|| shared(left, grain), || shared(right, grain));
+        left && right
+    } else if rows.ncols() <= SHORT {
+        rows.rows().into_iter().all(|row| is_one_hot(&row))
+    } else if are_slices(&rows) {
+        bands::<F, T, 1>(&rows)
+    } else {
+        together(&rows)
+    }
+}
+
+#[inline(never)] // its frame is large
+fn together<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
+    bands::<F, T, TOGETHER>(rows)
+}
+
+fn bands<F: Float, T: Target<F>, const ROWS: usize>(rows: &ArrayView2<'_, T>) -> bool {
+    let mut rooms = Rooms::<F, ROWS>::new();
+    (0..rows.nrows()).step_by(ROWS).all(|start| {
+        let end = (start + ROWS).min(rows.nrows());
+        let band = rows.slice_axis(Axis(0), Slice::from(start..end));
+        let lines = slices::<F, T, ROWS>(&band);
+        let parts = |part: Part, copies: &mut [Block<F>]| copy_part(&band, part, copies);
+        let source = match &lines {
+            Some(lines) => Source::Slices(lines),
+            None => Source::Parts(&parts),
+        };
+        rows::are_one_hot(source, band.nrows(), band.ncols(), rooms.room())
+    })
+}
