@@ -159,6 +159,14 @@ fn itemwise<L: ItemwiseLoss<f32>>(criterion: &mut Criterion, name: &str, loss: L
                 },
             );
         }
+        let mut fortran = Array2::zeros((shape.1, shape.0));
+        for (layout, p) in predictions.views().into_iter().take(2) {
+            let name = format!("objective_and_gradient_into, {layout}, gradient transposed");
+            group.bench(&name, 2 * n, || {
+                let gradient = &mut fortran.view_mut().reversed_axes();
+                done(loss.objective_and_gradient_into(p, &labels, Aggregate::Mean, gradient))
+            });
+        }
         let one = predictions.contiguous.slice_axis(ROWS, FIRST);
         let Some(p) = one.broadcast(shape) else {
             continue;

@@ -197,6 +197,7 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         F::nan()
     }
 
+    #[inline(always)]
     fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> LongRow<F> {
         // Rows of targets have become labels.
         let label = item.label.unwrap_or(0);

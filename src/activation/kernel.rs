@@ -238,6 +238,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         &Self::DIRECT
     };
 
+    #[inline(always)]
     fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
         LongRow {
             coefficient: item.coefficient,
@@ -255,9 +256,13 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
             scores,
             targets,
             gradient,
+            is_kept,
             work,
             ..
         } = piece;
+        if let (Pass::Sum | Pass::Gradient, false) = (pass, is_kept) {
+            known.softmax.terms_again(part, scores, gradient);
+        }
         match pass {
             Pass::Maximum => known.softmax.look(part, scores),
             Pass::Terms => {

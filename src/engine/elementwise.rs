@@ -5,7 +5,6 @@
 //! way.
 
 use ndarray::{ArrayView, ArrayViewD, ArrayViewMut, ArrayViewMutD, Axis, Dimension, IxDyn};
-use pulp::NullaryFnOnce;
 
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
@@ -39,6 +38,17 @@ pub(super) fn of_mask<F: Float>(keep: bool) -> F {
 }
 
 impl<'a, F, D: Dimension> Weights<'a, F, D> {
+    pub(super) fn reborrow<'b>(self) -> Weights<'b, F, D>
+    where
+        'a: 'b,
+    {
+        match self {
+            Weights::None => Weights::None,
+            Weights::Floats(view) => Weights::Floats(view.reborrow()),
+            Weights::Mask(view) => Weights::Mask(view.reborrow()),
+        }
+    }
+
     pub(super) fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
         match self {
             Weights::None => (Weights::None, Weights::None),
@@ -232,11 +242,11 @@ struct Converting<'a, 'b, F, T> {
     floats: &'b mut [F],
 }
 
-impl<F: Float, T: Target<F>> NullaryFnOnce for Converting<'_, '_, F, T> {
+impl<F: Float, T: Target<F>> simd::Work for Converting<'_, '_, F, T> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn run(&mut self) {
         for (float, &t) in self.floats.iter_mut().zip(self.targets) {
             *float = t.to_float(self.pair);
         }

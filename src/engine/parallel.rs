@@ -65,6 +65,17 @@ pub(crate) fn grain(_size: usize, _cost: f32) -> usize {
     usize::MAX
 }
 
+/// The number of threads that share work.
+#[cfg(feature = "rayon")]
+pub(crate) fn threads() -> usize {
+    rayon::current_num_threads().max(1)
+}
+
+#[cfg(not(feature = "rayon"))]
+pub(crate) fn threads() -> usize {
+    1
+}
+
 #[cfg(feature = "rayon")]
 pub(crate) fn join<A: Send, B: Send>(
     left: impl FnOnce() -> A + Send,

@@ -1,7 +1,6 @@
 //! Every check and alignment, before the first element is computed.
 
 use ndarray::{Array, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder, Slice};
-use pulp::NullaryFnOnce;
 
 use super::simd;
 use crate::error::{not_of_pair, output_shape_mismatch, shape_mismatch, too_large};
@@ -87,12 +86,12 @@ struct AllFit<'a, F, T> {
     fits: Fits<F>,
 }
 
-impl<F: Float, T: Target<F>> NullaryFnOnce for AllFit<'_, F, T> {
+impl<F: Float, T: Target<F>> simd::Work for AllFit<'_, F, T> {
     type Output = bool;
 
     /// Without an early exit, so that it vectorises.
     #[inline(always)]
-    fn call(self) -> bool {
+    fn run(&mut self) -> bool {
         let mut all = true;
         for &t in self.targets {
             all &= self.fits.holds(t);

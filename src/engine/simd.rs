@@ -2,17 +2,37 @@
 
 use pulp::{Arch, NullaryFnOnce};
 
-/// Runs the work compiled for the widest instruction set of this processor.
+/// Work that is compiled for every instruction set.
 ///
-/// The work has to be a struct whose `call` is `#[inline(always)]`, and all that it calls likewise: a closure, or a
-/// function left out of line, would be compiled for the baseline.
+/// `run` has to be `#[inline(always)]`, and all that it calls likewise: a closure, or a function left out of line, would
+/// be compiled for the baseline.
+pub(crate) trait Work {
+    type Output;
+    fn run(&mut self) -> Self::Output;
+}
+
+/// Runs the work compiled for the widest instruction set of this processor.
 #[inline]
-pub(crate) fn dispatch<W: NullaryFnOnce>(work: W) -> W::Output {
+pub(crate) fn dispatch<W: Work>(mut work: W) -> W::Output {
+    let work = ByReference(&mut work);
     #[cfg(test)]
     if let Some(arch) = tests::FORCED.get() {
         return arch.dispatch(work);
     }
     Arch::new().dispatch(work)
+}
+
+/// What is handed over: moved itself, the work would be copied by registers wider than what was just written to it,
+/// which the processor holds up until that has left for the cache.
+struct ByReference<'w, W>(&'w mut W);
+
+impl<W: Work> NullaryFnOnce for ByReference<'_, W> {
+    type Output = W::Output;
+
+    #[inline(always)]
+    fn call(self) -> W::Output {
+        self.0.run()
+    }
 }
 
 /// Aligned to the lines of the cache: of registers as wide as a line, each would otherwise lie in two.

@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use ndarray::{ArrayView, Dimension};
-use pulp::NullaryFnOnce;
 
 use super::elementwise::{Weights, of_mask};
 use super::fresh::Output;
@@ -248,11 +247,11 @@ struct Append<'a, F, K> {
     targets: Stream<'a, F>,
 }
 
-impl<F: Float, K: Kernel<F>> NullaryFnOnce for Append<'_, F, K> {
+impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn run(&mut self) {
         let Job { kernel, scale, .. } = self.job;
         let mut room = Lines([F::zero(); BLOCK]);
         let mut target_block = Spare(None);
@@ -310,34 +309,36 @@ struct Run<'a, 'b, F, K> {
     lanes: &'b mut Lanes,
 }
 
-impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
+impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn run(&mut self) {
         let Self { span, job, lanes } = self;
+        let (job, size, all_predictions) = (*job, span.size, span.predictions);
+        let (all_targets, all_weights) = (span.targets, span.weights);
         let (mut prediction_block, mut target_block) = (Spare(None), Spare(None));
         let (mut weight_block, mut loss_block) = (Spare(None), Spare(None));
-        if let Stream::Constant(target) = span.targets {
+        if let Stream::Constant(target) = all_targets {
             target_block.get(BLOCK).fill(target);
         }
-        let (mut loss_out, mut gradient_out) = (span.loss, span.gradient);
+        let (mut loss_out, mut gradient_out) = (span.loss.take(), span.gradient.take());
         // One pass over slices leaves nothing in between.
-        let single_pass = matches!(span.targets, Stream::Slice(_))
-            && matches!(span.weights, WeightStream::None)
-            && span.predictions.is_some()
+        let single_pass = matches!(all_targets, Stream::Slice(_))
+            && matches!(all_weights, WeightStream::None)
+            && all_predictions.is_some()
             && !job.reduce;
-        let at_once = if single_pass { span.size } else { BLOCK };
+        let at_once = if single_pass { size } else { BLOCK };
         let mut start = 0;
-        while start < span.size {
-            let end = start.saturating_add(at_once).min(span.size);
+        while start < size {
+            let end = start.saturating_add(at_once).min(size);
             let n = end - start;
-            let targets = match span.targets {
+            let targets = match all_targets {
                 Stream::Constant(_) => target_block.get(n),
                 Stream::Slice(slice) => &slice[start..end],
             };
             let mut gradient = gradient_out.as_deref_mut().map(|out| &mut out[start..end]);
-            let predictions = match (span.predictions, gradient.as_deref()) {
+            let predictions = match (all_predictions, gradient.as_deref()) {
                 (Some(slice), _) => &slice[start..end],
                 (None, Some(in_place)) => {
                     let copy = prediction_block.get(n);
@@ -375,7 +376,7 @@ impl<F: Float, K: Kernel<F>> NullaryFnOnce for Run<'_, '_, F, K> {
                 }
                 (None, None) => None,
             };
-            let weights = match span.weights {
+            let weights = match all_weights {
                 WeightStream::None => None,
                 WeightStream::Floats(Stream::Slice(slice)) => Some(&slice[start..end]),
                 WeightStream::Floats(Stream::Constant(weight)) => {

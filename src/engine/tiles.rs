@@ -8,7 +8,6 @@ use ndarray::{
     ArrayBase, ArrayView2, ArrayViewD, ArrayViewMut, ArrayViewMut2, ArrayViewMutD, Axis, Ix2,
     RawData, Slice, Zip,
 };
-use pulp::NullaryFnOnce;
 
 use super::elementwise::{Operands, Weights};
 use super::parallel::{CHUNK, Divisible};
@@ -24,8 +23,6 @@ const LEAF: usize = 8 * CHUNK;
 const TILE: usize = 4096;
 /// From so many columns on, the kernel runs along the rows, and what is contiguous there stays in place.
 const LONG: usize = 48;
-/// The columns that are made rows at once, where rows become columns.
-const HEIGHT: usize = 2 * SQUARE;
 /// The rows of a tile where rows of one operand lie along columns of another: few, so that they are long.
 const FEW_ROWS: usize = 8;
 
@@ -450,7 +447,7 @@ pub(super) fn copy_back<F: Float>(from: ArrayView2<'_, F>, to: ArrayViewMut2<'_,
 }
 
 /// Whether the columns are contiguous.
-fn by_columns<S: RawData>(tile: &ArrayBase<S, Ix2>) -> bool {
+pub(super) fn by_columns<S: RawData>(tile: &ArrayBase<S, Ix2>) -> bool {
     tile.strides()[0] == 1 && tile.strides()[1] != 1
 }
 
@@ -508,35 +505,29 @@ struct Squares<'a, 'b, F, T> {
     to: ArrayViewMut2<'b, F>,
 }
 
-impl<F: Float, T: Target<F>> NullaryFnOnce for Squares<'_, '_, F, T> {
+impl<F: Float, T: Target<F>> simd::Work for Squares<'_, '_, F, T> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
-        let Self { from, mut to } = self;
+    fn run(&mut self) {
+        // Of its own, so that the compiler need not read them again after each write.
+        let (from, mut to) = (self.from.view(), self.to.view_mut());
         let zeros = [F::zero(); SQUARE];
-        // As many of the columns as a line of memory may hold, while it is at hand.
-        let height = to.nrows().min(HEIGHT);
-        for top in covers(to.nrows(), height) {
+        for top in covers(to.nrows(), SQUARE) {
             let (_, below) = to.view_mut().split_at(Axis(0), top);
             let mut below = below.into_outer_iter_mut().map(ArrayViewMut::into_slice);
-            let mut lines: [&mut [F]; HEIGHT] =
+            let mut lines: [&mut [F]; SQUARE] =
                 from_fn(|_| below.next().flatten().unwrap_or_default());
             for left in covers(from.nrows(), SQUARE) {
-                let rows: [&[F]; SQUARE] = from_fn(|k| {
+                let columns = F::transpose(from_fn(|k| {
                     let row = from.index_axis_move(Axis(0), left + k).to_slice();
-                    row.and_then(T::as_floats).unwrap_or_default()
-                });
-                for part in covers(height, SQUARE) {
-                    let columns = F::transpose(from_fn(|k| {
-                        let row = rows[k].get(top + part..);
-                        row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
-                    }));
-                    for (line, column) in lines[part..].iter_mut().zip(&columns) {
-                        let place = line.get_mut(left..);
-                        if let Some(place) = place.and_then(|line| line.first_chunk_mut()) {
-                            *place = *column;
-                        }
+                    let row = row.and_then(T::as_floats).and_then(|row| row.get(top..));
+                    row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
+                }));
+                for (line, column) in lines.iter_mut().zip(&columns) {
+                    let place = line.get_mut(left..);
+                    if let Some(place) = place.and_then(|line| line.first_chunk_mut()) {
+                        *place = *column;
                     }
                 }
             }

@@ -172,7 +172,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         Access {
             scores: true,
             targets: true,
-            gradient: Gradient::Overwritten,
+            gradient: Gradient::Written,
         },
     )];
 
@@ -182,6 +182,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         F::one()
     }
 
+    #[inline(always)]
     fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
         LongRow {
             losses: Lanes::ZERO,

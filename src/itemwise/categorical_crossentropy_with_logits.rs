@@ -41,6 +41,7 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         Ok(Self { smoothing: epsilon })
     }
 
+    #[inline(always)]
     fn smoothed(self, classes: usize) -> Smoothed<F> {
         Smoothed {
             epsilon: self.smoothing,
@@ -150,6 +151,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
         ),
     ];
 
+    #[inline(always)]
     fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
         let smooth = self.smoothing != F::zero();
         LongRow {
@@ -262,11 +264,16 @@ impl<F: Float> LongRow<F> {
     fn gradient(&self, piece: Piece<'_, F>) {
         let Piece {
             part,
+            scores,
             targets,
             gradient,
+            is_kept,
             work,
             ..
         } = piece;
+        if !is_kept {
+            self.softmax.terms_again(part, scores, gradient);
+        }
         if !self.softmax.is_defined() {
             return;
         }

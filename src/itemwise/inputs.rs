@@ -1,7 +1,6 @@
 //! Predictions and class targets that fit each other: checked before the first element, then handed to the engine.
 
 use ndarray::{ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, Axis, Dimension, Zip};
-use pulp::NullaryFnOnce;
 
 use super::ClassTargetShape;
 use crate::aggregate::Plan;
@@ -246,11 +245,11 @@ struct AllFit<'a, T, P> {
     fits: P,
 }
 
-impl<T: Copy, P: Fn(T) -> bool> NullaryFnOnce for AllFit<'_, T, P> {
+impl<T: Copy, P: Fn(T) -> bool> simd::Work for AllFit<'_, T, P> {
     type Output = bool;
 
     #[inline(always)]
-    fn call(self) -> bool {
+    fn run(&mut self) -> bool {
         // without an early exit, so that it vectorises
         let Self { labels, fits } = self;
         labels.iter().fold(true, |all, &label| all & fits(label))

@@ -133,6 +133,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         ),
     ];
 
+    #[inline(always)]
     fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
         // Rows of targets have become labels.
         LongRow {

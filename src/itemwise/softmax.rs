@@ -91,7 +91,7 @@ pub(crate) struct GroupSummary<F> {
     log: [F; ROWS],
     /// The first class with the largest logit.
     pub(crate) maximal: [F; ROWS],
-    /// Whether the row has to go through [`row`], alone.
+    /// Whether the row has to go the way of long rows, alone.
     pub(crate) wide: [bool; ROWS],
 }
 
@@ -205,7 +205,7 @@ pub(crate) const MAXIMUM: Access = Access {
 /// What [`LongRow::terms`] needs.
 pub(crate) const TERMS: Access = Access {
     scores: true,
-    gradient: Gradient::Overwritten,
+    gradient: Gradient::Kept,
     ..Access::NONE
 };
 
@@ -258,6 +258,7 @@ impl<F: Float> Scale<F> {
 }
 
 impl<F: Float> LongRow<F> {
+    #[inline(always)]
     pub(crate) fn new() -> Self {
         Self {
             largest: Largest::new(),
@@ -284,6 +285,20 @@ impl<F: Float> LongRow<F> {
     /// A part of the pass for the terms, that of the maximum 0; NaN where there is no finite maximum.
     #[inline(always)]
     pub(crate) fn terms(&mut self, part: Part, logits: &[F], terms: &mut [F], work: &mut Block<F>) {
+        if !self.is_defined() {
+            terms.fill(F::nan());
+            return;
+        }
+        if let Some(class) = self.largest.class(part, logits) {
+            self.maximal = Some(class);
+        }
+        self.terms_again(part, logits, terms);
+        F::accumulate_terms(self.others.in_memory(), terms, work);
+    }
+
+    /// The terms of a part once more.
+    #[inline(always)]
+    pub(crate) fn terms_again(&self, part: Part, logits: &[F], terms: &mut [F]) {
         let pairs = terms.iter_mut().zip(logits);
         match self.scale {
             Some(Scale::Narrow { floor, offset }) => {
@@ -296,16 +311,11 @@ impl<F: Float> LongRow<F> {
                     *term = exp_difference(x, maximum);
                 }
             }
-            None => {
-                terms.fill(F::nan());
-                return;
-            }
+            None => terms.fill(F::nan()),
         }
-        if let Some(class) = self.largest.class(part, logits) {
-            self.maximal = Some(class);
-            terms[class - part.start] = F::zero();
+        if let Some(offset) = self.maximal_in(part) {
+            terms[offset] = F::zero();
         }
-        F::accumulate_terms(self.others.in_memory(), terms, work);
     }
 
     /// What follows from the terms.

@@ -369,6 +369,23 @@ fn large<F: Number>() {
     });
 }
 
+/// Rows of many classes, and targets of every form.
+fn many_classes<F: Number>() {
+    for_all::<F>(&[&[18, 300]], all_forms, Entry::edges, |reference| {
+        for layout in LAYOUTS {
+            for [p, t, out] in [
+                [layout, layout, layout],
+                [Layout::RowMajor, layout, Layout::ColumnMajor],
+            ] {
+                let checked = reference.check_elements(p, t, out);
+                checked
+                    .map_err(|e| TestCaseError::fail(format!("{p:?}, {t:?} -> {out:?}: {e}")))?;
+            }
+        }
+        Ok(())
+    });
+}
+
 /// Broadcast views (stride 0) of predictions, targets and weights, against what they stand for.
 fn broadcast<F: Number>() {
     let shapes: [(&[usize], &[usize]); 5] = [
@@ -496,4 +513,4 @@ fn empty_entry<F: Number>(
     }
 }
 
-for_both_types! { elements objectives large broadcast empty }
+for_both_types! { elements objectives large many_classes broadcast empty }

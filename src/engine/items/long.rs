@@ -1,47 +1,155 @@
-//! Long rows: one by one where they are contiguous, else several together.
+//! Long rows: one by one where they are contiguous, else copied, as a whole if a few fit, or part by part.
 
 use std::array::from_fn;
 
-use ndarray::{ArrayView2, ArrayViewMut, Axis, Slice};
+use ndarray::{
+    ArrayBase, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix1, Ix2, RawData, Slice,
+};
 
 use super::aims::{Aim, aim};
 use super::operands::Rows;
 use super::{Targets, Work};
+use crate::engine::elementwise::Weights;
 use crate::engine::rows::{
-    Band, Block, Dense, Item, Part, Rooms, Sink, Source, TOGETHER, copy_part, named,
+    BLOCK, Band, Block, Dense, Item, LINE, Part, Room, Rooms, Sink, Source, TOGETHER, copy_part,
+    named,
 };
+use crate::engine::tiles::{gather, scatter};
 use crate::float::{Float, Target};
+
+/// Blocks of copies for few elements: to clear more would take longer than the work.
+const FEW: usize = 16;
+/// How many rows take turns where each has lines of memory of its own: their parts are still at hand in the next pass.
+const SEVERAL: usize = 4;
 
 pub(super) fn long<F: Float, T: Target<F>>(
     rows: Rows<'_, F, T>,
     losses: &mut [F],
     work: Work<'_, F>,
 ) {
-    if rows.contiguous() {
-        bands::<F, T, 1>(rows, losses, work);
+    if rows.are_slices() {
+        each(rows, losses, work);
+    } else if losses.len() * work.classes <= FEW * BLOCK {
+        with_copies::<F, T, FEW>(rows, losses, work);
+    } else if size_of::<F>() <= size_of::<f32>() {
+        with_copies::<F, T, TOGETHER>(rows, losses, work);
     } else {
-        together(rows, losses, work);
+        // As many bytes.
+        with_copies::<F, T, { TOGETHER / 2 }>(rows, losses, work);
     }
 }
 
+/// Rows that are not contiguous: copied as a whole if a few fit, else part by part.
 #[inline(never)] // its frame is large
-fn together<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
-    bands::<F, T, TOGETHER>(rows, losses, work);
-}
-
-/// So many rows at a time.
-fn bands<F: Float, T: Target<F>, const ROWS: usize>(
+fn with_copies<F: Float, T: Target<F>, const BLOCKS: usize>(
     rows: Rows<'_, F, T>,
     losses: &mut [F],
     work: Work<'_, F>,
 ) {
-    let mut rooms = Rooms::<F, ROWS>::new();
+    let mut rooms = Rooms::<F, BLOCKS>::new();
+    let shared = rows.share_lines();
+    let least = if shared { LINE / size_of::<F>() } else { 1 };
+    if work.classes * least.min(losses.len()) <= BLOCKS * BLOCK {
+        whole(rows, losses, work, rooms.room());
+    } else {
+        let at_once = if shared { BLOCKS } else { SEVERAL };
+        bands::<F, T, TOGETHER>(rows, losses, work, at_once, rooms.room());
+    }
+}
+
+/// Rows that are copied as a whole, as many as fit.
+fn whole<F: Float, T: Target<F>>(
+    rows: Rows<'_, F, T>,
+    losses: &mut [F],
+    work: Work<'_, F>,
+    room: Room<'_, F>,
+) {
+    let classes = work.classes;
+    let [score_copies, target_copies, gradient_copies] = room.copies();
+    let mut rest = rows;
+    for losses in losses.chunks_mut((score_copies.len() / classes).max(1)) {
+        let shape = (losses.len(), classes);
+        let size = losses.len() * classes;
+        let (part, behind) = rest.split_at(Axis(0), losses.len());
+        rest = behind;
+        let score_copies = &mut score_copies[..size];
+        let gradient_copies = &mut gradient_copies[..size];
+        let (direct, strided) = match part.gradient {
+            Some(view) if !are_slices(&view) => (None, Some(view)),
+            direct => (direct, None),
+        };
+        if let (None, Some(view)) = (&part.scores, &strided) {
+            gather(&view.view(), gradient_copies, None);
+        }
+        let scores = match part.scores {
+            Some(view) if !are_slices(&view) => {
+                gather(&view, score_copies, None);
+                ArrayView2::from_shape(shape, &*score_copies).ok()
+            }
+            direct => direct.map(|view| view.reborrow()),
+        };
+        let gradient = match strided {
+            Some(_) => ArrayViewMut2::from_shape(shape, &mut *gradient_copies).ok(),
+            None => direct.map(|view| view.reborrow()),
+        };
+        let weights = part.weights.reborrow();
+        match part.targets {
+            Targets::Dense(view) => {
+                let copies = &mut target_copies[..size];
+                gather(&view, copies, None);
+                let targets = ArrayView2::from_shape(shape, &*copies);
+                let targets = targets.map_or(Targets::None, Targets::Dense);
+                each::<F, F>(operands(scores, targets, weights, gradient), losses, work);
+            }
+            Targets::Labels(view) => {
+                let labels = Targets::Labels(view.reborrow());
+                each::<F, T>(operands(scores, labels, weights, gradient), losses, work);
+            }
+            Targets::None => {
+                let none = operands(scores, Targets::None, weights, gradient);
+                each::<F, T>(none, losses, work);
+            }
+        }
+        if let Some(view) = strided {
+            scatter(gradient_copies, view);
+        }
+    }
+}
+
+fn operands<'a, F, T>(
+    scores: Option<ArrayView2<'a, F>>,
+    targets: Targets<ArrayView1<'a, T>, ArrayView2<'a, T>>,
+    weights: Weights<'a, F, Ix1>,
+    gradient: Option<ArrayViewMut2<'a, F>>,
+) -> Rows<'a, F, T> {
+    Rows {
+        scores,
+        targets,
+        weights,
+        loss: None,
+        gradient,
+    }
+}
+
+/// Contiguous rows, one by one.
+fn each<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+    bands::<F, T, 1>(rows, losses, work, 1, Rooms::<F, 1>::new().room());
+}
+
+/// Rows part by part, `at_once` at a time, at most `ROWS`.
+fn bands<F: Float, T: Target<F>, const ROWS: usize>(
+    rows: Rows<'_, F, T>,
+    losses: &mut [F],
+    work: Work<'_, F>,
+    at_once: usize,
+    mut room: Room<'_, F>,
+) {
     let mut gradients = rows.gradient;
     let mut gradients = gradients
         .as_mut()
-        .map(|view| view.axis_chunks_iter_mut(Axis(0), ROWS));
-    for (index, losses) in losses.chunks_mut(ROWS).enumerate() {
-        let start = index * ROWS;
+        .map(|view| view.axis_chunks_iter_mut(Axis(0), at_once));
+    for (index, losses) in losses.chunks_mut(at_once).enumerate() {
+        let start = index * at_once;
         let span = Slice::from(start..start + losses.len());
         let scores = rows.scores.map(|view| view.slice_axis_move(Axis(0), span));
         let targets = match &rows.targets {
@@ -64,7 +172,13 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
         let mut classes = [None; ROWS];
         let by_class = work.dense != Dense::Distribution;
         if let (true, Some(source)) = (by_class, target_source()) {
-            named(work.dense, source, work.classes, rooms.room(), &mut classes);
+            named(
+                work.dense,
+                source,
+                work.classes,
+                room.reborrow(),
+                &mut classes,
+            );
         }
         let item = |row: usize| {
             let weight = rows.weights.get(start + row);
@@ -118,7 +232,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
                 Some(view) => Some(Sink::View(view)),
             },
         };
-        work.kernel.band(band, losses, rooms.room());
+        work.kernel.band(band, losses, room.reborrow());
     }
 }
 
@@ -135,21 +249,34 @@ pub(super) fn slices<'a, F: Float, T: Target<F>, const ROWS: usize>(
 }
 
 /// Whether every row is contiguous.
-pub(super) fn are_slices<T>(rows: &ArrayView2<'_, T>) -> bool {
-    rows.rows()
-        .into_iter()
-        .next()
-        .is_none_or(|row| row.is_standard_layout())
+pub(super) fn are_slices<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
+    rows.ncols() <= 1 || rows.strides()[1] == 1
+}
+
+/// Whether elements of several rows lie closer together than those of a row.
+fn are_columns<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
+    let [of_rows, of_classes] = [rows.strides()[0], rows.strides()[1]].map(isize::unsigned_abs);
+    rows.nrows() > 1 && 0 < of_rows && of_rows < of_classes
 }
 
 impl<F: Float, T: Target<F>> Rows<'_, F, T> {
     /// Whether each row is contiguous.
-    pub(super) fn contiguous(&self) -> bool {
-        self.scores.iter().all(are_slices)
-            && self.gradient.iter().all(|view| are_slices(&view.view()))
+    fn are_slices(&self) -> bool {
+        self.scores.as_ref().is_none_or(are_slices)
+            && self.gradient.as_ref().is_none_or(are_slices)
             && match &self.targets {
                 Targets::Dense(view) => are_slices(view),
                 Targets::None | Targets::Labels(_) => true,
+            }
+    }
+
+    /// Whether rows share lines of memory, of any of the operands.
+    pub(super) fn share_lines(&self) -> bool {
+        self.scores.as_ref().is_some_and(are_columns)
+            || self.gradient.as_ref().is_some_and(are_columns)
+            || match &self.targets {
+                Targets::Dense(view) => are_columns(view),
+                Targets::None | Targets::Labels(_) => false,
             }
     }
 }

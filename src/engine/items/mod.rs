@@ -29,6 +29,9 @@ use crate::float::{Float, Target};
 /// How many short rows a kernel gets at once, where they lie one after the other.
 const BATCH: usize = 256;
 
+/// The least number of rows that are given to a thread where their elements of a class share a line of memory.
+const LINE: usize = 16;
+
 /// A rough number of nanoseconds for reading the score of a label, and its logarithm or the like.
 const PICKED: f32 = 2.5;
 /// The same for an element of the gradient that is only filled.
@@ -141,7 +144,11 @@ fn leaves<'a, F: Float, T: Target<F>>(
     if rows.items() == 0 {
         return Pair::ZERO;
     }
-    let grain = parallel::grain(rows.items(), work.cost);
+    let mut grain = parallel::grain(rows.items(), work.cost);
+    if work.classes > SHORT && rows.share_lines() {
+        let of_thread = rows.items() / parallel::threads();
+        grain = grain.max(of_thread.clamp(LINE, TOGETHER));
+    }
     let work = Work { grain, ..work };
     let leaves = Leaves {
         rows,
@@ -258,13 +265,7 @@ impl<F: Float> Weights<'_, F, Ix1> {
 /// Computes the losses, one an item, and the gradients.
 fn fill<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
     let items = losses.len();
-    // Of what lies along columns, a line of memory has an element of each of several rows.
-    let least = if work.classes > SHORT && !rows.contiguous() {
-        TOGETHER
-    } else {
-        1
-    };
-    if items > work.grain.max(least) {
+    if items > work.grain {
         let half = items.div_ceil(2);
         // whole groups, where there are several
         let middle = if half > ROWS {

@@ -3,18 +3,24 @@
 
 use std::array::from_fn;
 use std::hint::black_box;
+use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, ShapeBuilder, Slice};
-use pulp::NullaryFnOnce;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Slice};
 
 use super::RowKernel;
-use crate::engine::tiles::{copy, copy_back};
+use crate::engine::simd;
+use crate::engine::tiles::{by_columns, copy, copy_back};
 use crate::float::{Float, Target};
 
 /// How many elements of a long row a kernel sees at once at most.
 pub(crate) const BLOCK: usize = 256;
 /// The elements of a part are a multiple of so many.
 const STEP: usize = 32;
+
+/// How many classes are fetched at once where they lie along columns.
+const STRETCH: usize = 64;
+/// The bytes of a line of memory.
+pub(in crate::engine) const LINE: usize = 64;
 
 /// Room for a part of a long row.
 pub(crate) type Block<F> = [F; BLOCK];
@@ -70,7 +76,27 @@ pub struct Room<'r, F> {
     work: &'r mut Work<F>,
 }
 
-impl<F> Room<'_, F> {
+impl<'r, F> Room<'r, F> {
+    pub(crate) fn reborrow(&mut self) -> Room<'_, F> {
+        Room {
+            scores: self.scores,
+            targets: self.targets,
+            gradient: self.gradient,
+            work: self.work,
+        }
+    }
+
+    /// Room for scores, for targets and for their gradient.
+    pub(crate) fn copies(self) -> [&'r mut [F]; 3] {
+        let Self {
+            scores,
+            targets,
+            gradient,
+            ..
+        } = self;
+        [scores, targets, gradient].map(|blocks| blocks.as_flattened_mut())
+    }
+
     /// The room of one row; that to work in is the same for all.
     #[inline(always)]
     fn of_row(&mut self, row: usize) -> Option<Copies<'_, F>> {
@@ -146,29 +172,32 @@ impl Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gradient {
     Unused,
-    /// It is overwritten; where none is wanted, what is written is lost.
-    Overwritten,
-    /// The same, but where none is wanted the pass is left out. So it is for those that follow.
+    /// It is written; where none is wanted, that is lost.
+    Written,
+    /// The same, but it is only what the passes that follow start from: see [`Piece::is_kept`].
+    Kept,
+    /// It is written; where none is wanted, the pass is left out. So it is for those that follow.
     Filled,
     Read,
     Updated,
 }
 
 impl Gradient {
+    /// Whether the pass starts from what an earlier one kept.
     #[inline(always)]
     fn is_read(self) -> bool {
         matches!(self, Self::Read | Self::Updated)
     }
 
     #[inline(always)]
-    fn is_written(self) -> bool {
-        matches!(self, Self::Overwritten | Self::Filled | Self::Updated)
+    fn is_result(self) -> bool {
+        matches!(self, Self::Written | Self::Filled | Self::Updated)
     }
 
     /// Whether the pass is for the gradient alone.
     #[inline(always)]
     fn is_all(self) -> bool {
-        !matches!(self, Self::Unused | Self::Overwritten)
+        matches!(self, Self::Filled | Self::Read | Self::Updated)
     }
 }
 
@@ -178,12 +207,15 @@ pub(crate) struct Piece<'a, F> {
     pub(crate) part: Part,
     /// How many elements lie before the end of the row.
     pub(crate) within: usize,
-    /// [`RowKernel::PADDING`] behind the end.
+    /// [`RowKernel::padding`] behind the end.
     pub(crate) scores: &'a [F],
     /// 0 behind the end; empty for a label.
     pub(crate) targets: &'a [F],
     /// 0 behind the end.
     pub(crate) gradient: &'a mut [F],
+    /// Whether what was kept is in the gradient. Where it is not, since it would have to be copied there and back, the
+    /// scores are at hand to compute it again.
+    pub(crate) is_kept: bool,
     pub(crate) wants_gradient: bool,
     pub(crate) work: &'a mut Work<F>,
 }
@@ -309,18 +341,22 @@ impl<F: Float> Band<'_, '_, F> {
 pub(super) struct Passes<'a, 'b, 'r, 's, F: Float, K: RowKernel<F>> {
     pub(super) kernel: K,
     pub(super) band: Band<'a, 'b, F>,
-    /// One a row.
+    /// Room for what is known of each row.
     pub(super) known: &'s mut [Option<K::Known>],
     pub(super) losses: &'s mut [F],
     pub(super) room: Room<'r, F>,
 }
 
-impl<F: Float, K: RowKernel<F>> NullaryFnOnce for Passes<'_, '_, '_, '_, F, K> {
+impl<F: Float, K: RowKernel<F>> simd::Work for Passes<'_, '_, '_, '_, F, K> {
     type Output = ();
 
     #[inline(always)]
-    fn call(mut self) {
+    fn run(&mut self) {
         const { assert!(K::PASSES.len() <= 4) };
+        let Self { kernel, band, .. } = self;
+        for (row, (known, item)) in self.known.iter_mut().zip(band.items).enumerate() {
+            *known = item.map(|item| kernel.begin(item, |class| band.score(row, class)));
+        }
         // Not a loop: each is compiled for what it makes use of.
         self.pass(K::PASSES.first());
         self.pass(K::PASSES.get(1));
@@ -344,13 +380,16 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         if access.gradient.is_all() && self.band.gradient.is_none() {
             return;
         }
+        let keeps = !matches!(self.band.gradient, Some(Sink::View(_)));
         let turn = Turn {
             kernel: self.kernel,
             pass,
             access: Access {
+                scores: access.scores || (access.gradient.is_read() && !keeps),
                 targets: access.targets && self.band.targets.is_some(),
-                ..access
+                gradient: access.gradient,
             },
+            keeps,
             wants_gradient: self.band.gradient.is_some(),
             in_place: self.band.scores.is_none(),
         };
@@ -404,15 +443,12 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             if let (true, Some(source)) = (access.scores, &band.scores) {
                 source.copy(part, classes, padding, room.scores);
             }
-            if let Some(Sink::View(view)) = &band.gradient {
-                if access.scores && turn.in_place {
-                    copy_part(&view.view(), part, room.scores);
-                    pad(room.scores, part, classes, padding);
-                }
-                if access.gradient.is_read() {
-                    copy_part(&view.view(), part, room.gradient);
-                    pad(room.gradient, part, classes, zero);
-                }
+            if let Some(Sink::View(view)) = &band.gradient
+                && access.scores
+                && turn.in_place
+            {
+                copy_part(&view.view(), part, room.scores);
+                pad(room.scores, part, classes, padding);
             }
             for (row, known) in known.iter_mut().enumerate() {
                 if let Some(mut copies) = room.of_row(row) {
@@ -421,14 +457,9 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
                 }
             }
             if let (Some(Sink::View(view)), true) =
-                (&mut band.gradient, access.gradient.is_written())
+                (&mut band.gradient, access.gradient.is_result())
             {
-                let columns = Slice::from(part.start..classes.min(part.start + part.len));
-                let to = view.slice_axis_mut(Axis(1), columns);
-                let shape = to.raw_dim().strides(Ix2(BLOCK, 1));
-                if let Ok(from) = ArrayView2::from_shape(shape, room.gradient.as_flattened()) {
-                    copy_back(from, to);
-                }
+                copy_part_back(room.gradient, part, view);
             }
         }
     }
@@ -440,6 +471,8 @@ struct Turn<K, P> {
     kernel: K,
     pass: P,
     access: Access,
+    /// Whether the gradient is contiguous, or none is wanted.
+    keeps: bool,
     wants_gradient: bool,
     in_place: bool,
 }
@@ -511,16 +544,19 @@ impl<K, P: Copy> Turn<K, P> {
                     scores,
                     targets,
                     gradient,
+                    is_kept: self.keeps,
                     wants_gradient: self.wants_gradient,
                     work: copies.work,
                 },
             ),
-            None if use_of_gradient.is_written() => gradient.fill(zero),
+            None if use_of_gradient != Gradient::Unused => gradient.fill(zero),
             None => {}
         }
-        if let (Some(row), true, false) =
-            (&mut lines.gradient, use_of_gradient.is_written(), is_direct)
-        {
+        if let (Some(row), true, false) = (
+            &mut lines.gradient,
+            use_of_gradient != Gradient::Unused,
+            is_direct,
+        ) {
             for (to, &g) in row[part.start..].iter_mut().zip(&*copies.gradient) {
                 *to = g;
             }
@@ -534,11 +570,49 @@ pub(in crate::engine) fn copy_part<F: Float, T: Target<F>>(
     part: Part,
     copies: &mut [Block<F>],
 ) {
-    let end = (part.start + part.len).min(rows.ncols());
-    let from = rows.slice_axis(Axis(1), Slice::from(part.start..end));
-    let shape = from.raw_dim().strides(Ix2(BLOCK, 1));
-    if let Ok(to) = ArrayViewMut2::from_shape(shape, copies.as_flattened_mut()) {
-        copy(&from, to, None);
+    let count = rows.nrows();
+    for span in stretches(part, rows.ncols()) {
+        let from = rows.slice_axis(Axis(1), Slice::from(span.clone()));
+        fetch(&from);
+        let place = copies.as_flattened_mut().get_mut(span.start - part.start..);
+        let shape = (count, span.len()).strides((BLOCK, 1));
+        if let Some(Ok(to)) = place.map(|place| ArrayViewMut2::from_shape(shape, place)) {
+            copy(&from, to, None);
+        }
+    }
+}
+
+/// The inverse of [`copy_part`].
+fn copy_part_back<F: Float>(copies: &[Block<F>], part: Part, rows: &mut ArrayViewMut2<'_, F>) {
+    let count = rows.nrows();
+    for span in stretches(part, rows.ncols()) {
+        let to = rows.slice_axis_mut(Axis(1), Slice::from(span.clone()));
+        fetch(&to.view());
+        let place = copies.as_flattened().get(span.start - part.start..);
+        let shape = (count, span.len()).strides((BLOCK, 1));
+        if let Some(Ok(from)) = place.map(|place| ArrayView2::from_shape(shape, place)) {
+            copy_back(from, to);
+        }
+    }
+}
+
+/// The classes of a part, as many at a time as may be fetched before they are used.
+fn stretches(part: Part, classes: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = classes.min(part.start + part.len);
+    let starts = (part.start..end).step_by(STRETCH);
+    starts.map(move |start| start..end.min(start + STRETCH))
+}
+
+/// Reads a little of every line of memory where rows are columns of it: loads and nothing else, so that many are under
+/// way at once.
+fn fetch<T: Copy>(rows: &ArrayView2<'_, T>) {
+    if by_columns(rows) {
+        let line = (LINE / size_of::<T>()).max(1);
+        for class in rows.axis_iter(Axis(1)) {
+            for x in class.to_slice().unwrap_or_default().iter().step_by(line) {
+                black_box(*x);
+            }
+        }
     }
 }
 
@@ -587,6 +661,7 @@ pub(crate) struct Largest<F> {
 }
 
 impl<F: Float> Largest<F> {
+    #[inline(always)]
     pub(crate) fn new() -> Self {
         Self {
             value: F::neg_infinity(),

@@ -10,13 +10,11 @@ mod short;
 
 use std::array::from_fn;
 
-use pulp::NullaryFnOnce;
-
 use long::Passes;
-pub(super) use long::copy_part;
 pub(crate) use long::{
     Access, BLOCK, Band, Block, Gradient, Item, Largest, Part, Piece, Room, Rooms, Sink, Source,
 };
+pub(super) use long::{LINE, copy_part};
 pub(super) use named::{are_one_hot, named};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Panel, ROWS, as_floats, transpose,
@@ -32,9 +30,9 @@ use crate::float::Float;
 /// are not.
 pub(crate) const SHORT: usize = 128;
 
-/// How many rows are treated together at most where they are not contiguous: their elements of a class share a line of
-/// memory.
-pub(super) const TOGETHER: usize = 16;
+/// How many rows are treated together at most where they are not contiguous: their elements of a class share some lines
+/// of memory.
+pub(super) const TOGETHER: usize = 64;
 
 /// What a row of targets in the shape of the predictions means to a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,30 +115,11 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
     }
 
     fn band(&self, band: Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>) {
-        let kernel = *self;
-        let begin = |row: usize| {
-            let item = band.items.get(row).copied().flatten();
-            item.map(|item| kernel.begin(item, |class| band.score(row, class)))
-        };
-        if let [_] = band.items {
-            let known = &mut [begin(0)];
-            simd::dispatch(Passes {
-                kernel,
-                band,
-                known,
-                losses,
-                room,
-            });
-        } else {
-            let known = &mut from_fn::<_, TOGETHER, _>(begin);
-            let known = &mut known[..losses.len()];
-            simd::dispatch(Passes {
-                kernel,
-                band,
-                known,
-                losses,
-                room,
-            });
+        // No more room than there is use for.
+        match band.items.len() {
+            0..=1 => passes::<F, K, 1>(*self, band, losses, room),
+            2..=4 => passes::<F, K, 4>(*self, band, losses, room),
+            _ => passes::<F, K, TOGETHER>(*self, band, losses, room),
         }
     }
 
@@ -157,16 +136,33 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
     }
 }
 
+/// The passes over at most `ROWS` rows.
+fn passes<F: Float, K: RowKernel<F>, const ROWS: usize>(
+    kernel: K,
+    band: Band<'_, '_, F>,
+    losses: &mut [F],
+    room: Room<'_, F>,
+) {
+    let mut known: [_; ROWS] = from_fn(|_| None);
+    simd::dispatch(Passes {
+        kernel,
+        known: &mut known[..band.items.len()],
+        band,
+        losses,
+        room,
+    });
+}
+
 struct OfBatch<'a, F, K> {
     kernel: K,
     batch: Batch<'a, F>,
 }
 
-impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfBatch<'_, F, K> {
+impl<F: Float, K: RowKernel<F>> simd::Work for OfBatch<'_, F, K> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn run(&mut self) {
         self.batch.each_group(self.kernel);
     }
 }
@@ -177,19 +173,19 @@ struct OfLabels<'s, 'd, F, K> {
     derivatives: Option<&'d mut [F]>,
 }
 
-impl<F: Float, K: RowKernel<F>> NullaryFnOnce for OfLabels<'_, '_, F, K> {
+impl<F: Float, K: RowKernel<F>> simd::Work for OfLabels<'_, '_, F, K> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
-        match self.derivatives {
+    fn run(&mut self) {
+        match &mut self.derivatives {
             Some(derivatives) => {
-                for (x, derivative) in self.scores.iter_mut().zip(derivatives) {
+                for (x, derivative) in self.scores.iter_mut().zip(derivatives.iter_mut()) {
                     (*x, *derivative) = self.kernel.picked(*x);
                 }
             }
             None => {
-                for x in self.scores {
+                for x in self.scores.iter_mut() {
                     *x = self.kernel.picked(*x).0;
                 }
             }

@@ -1,7 +1,5 @@
 //! The classes that long rows of targets name, for losses that know of labels alone.
 
-use pulp::NullaryFnOnce;
-
 use super::long::{Largest, Part, Parts, Room, Source, position};
 use super::{Dense, TOGETHER};
 use crate::engine::simd;
@@ -83,17 +81,18 @@ struct Search<'a, 'r, 's, F, L> {
     states: &'s mut [L],
 }
 
-impl<F: Float, L: Look<F>> NullaryFnOnce for Search<'_, '_, '_, F, L> {
+impl<F: Float, L: Look<F>> simd::Work for Search<'_, '_, '_, F, L> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
+    fn run(&mut self) {
         let Self {
             rows,
             classes,
             room,
             states,
         } = self;
+        let classes = *classes;
         for part in Parts::of(classes) {
             rows.copy(part, classes, L::padding(), room.targets);
             let copies = room.targets.iter_mut();

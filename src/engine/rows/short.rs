@@ -84,12 +84,12 @@ pub(crate) enum GroupTargets<'a, F> {
 impl<F: Float> Batch<'_, F> {
     /// Hands the rows to the kernel in groups.
     #[inline(always)]
-    pub(crate) fn each_group<K: RowKernel<F>>(self, kernel: K) {
+    pub(crate) fn each_group<K: RowKernel<F>>(&mut self, kernel: K) {
         let classes = self.classes;
         let (panel, rest) = self.scratch.split_at_mut(classes);
         let (target_panel, copy) = rest.split_at_mut(classes);
         let copy = copy.as_flattened_mut();
-        let mut gradient = self.gradient;
+        let gradient = &mut self.gradient;
         let mut labels = [0; ROWS];
         let mut spare = [F::zero(); ROWS];
         let rows = self.losses.len();
