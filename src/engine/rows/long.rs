@@ -12,7 +12,7 @@ use crate::engine::simd;
 use crate::engine::tiles::{by_columns, copy, copy_back};
 use crate::float::{Float, Target};
 
-/// How many elements of a long row a kernel sees at once at most.
+/// How many elements of a long row a kernel sees at once at most, but for a pass that is element by element.
 pub(crate) const BLOCK: usize = 256;
 /// The elements of a part are a multiple of so many.
 const STEP: usize = 32;
@@ -110,7 +110,6 @@ impl<'r, F> Room<'r, F> {
 }
 
 /// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
     pub(crate) start: usize,
@@ -194,9 +193,9 @@ impl Gradient {
         matches!(self, Self::Written | Self::Filled | Self::Updated)
     }
 
-    /// Whether the pass is for the gradient alone.
+    /// Whether the pass is left out where no gradient is wanted.
     #[inline(always)]
-    fn is_all(self) -> bool {
+    fn is_only_for_gradient(self) -> bool {
         matches!(self, Self::Filled | Self::Read | Self::Updated)
     }
 }
@@ -221,7 +220,6 @@ pub(crate) struct Piece<'a, F> {
 }
 
 /// What a long row aims at, and the factor of its gradient.
-#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Item<F> {
     pub(crate) classes: usize,
@@ -377,7 +375,7 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         let Some(&(pass, access)) = pass else {
             return;
         };
-        if access.gradient.is_all() && self.band.gradient.is_none() {
+        if access.gradient.is_only_for_gradient() && self.band.gradient.is_none() {
             return;
         }
         let keeps = !matches!(self.band.gradient, Some(Sink::View(_)));
@@ -413,7 +411,7 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         let mut lines = band.lines(0, turn.access);
         if let (Some(known), Some(mut copies)) = (known.first_mut(), room.of_row(0)) {
             if !turn.access.scores && !turn.access.targets {
-                // Element by element, and in place.
+                // Element by element.
                 let whole = Part {
                     start: 0,
                     len: classes,
