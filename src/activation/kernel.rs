@@ -250,19 +250,18 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
     }
 
     #[inline(always)]
-    fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
+    fn part(self, pass: Pass, known: &mut LongRow<F>, mut piece: Piece<'_, F>) {
+        if let Pass::Sum | Pass::Gradient = pass {
+            known.softmax.recall(&mut piece);
+        }
         let Piece {
             part,
             scores,
             targets,
             gradient,
-            is_kept,
             work,
             ..
         } = piece;
-        if let (Pass::Sum | Pass::Gradient, false) = (pass, is_kept) {
-            known.softmax.terms_again(part, scores, gradient);
-        }
         match pass {
             Pass::Maximum => known.softmax.look(part, scores),
             Pass::Terms => {

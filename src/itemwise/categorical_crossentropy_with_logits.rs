@@ -261,19 +261,15 @@ impl<F: Float> LongRow<F> {
     }
 
     #[inline(always)]
-    fn gradient(&self, piece: Piece<'_, F>) {
+    fn gradient(&self, mut piece: Piece<'_, F>) {
+        self.softmax.recall(&mut piece);
         let Piece {
             part,
-            scores,
             targets,
             gradient,
-            is_kept,
             work,
             ..
         } = piece;
-        if !is_kept {
-            self.softmax.terms_again(part, scores, gradient);
-        }
         if !self.softmax.is_defined() {
             return;
         }

@@ -11,8 +11,8 @@
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Part, ROWS,
-    Rooms, RowKernel, Sink, Source, update,
+    Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Part, Piece,
+    ROWS, Rooms, RowKernel, Sink, Source, update,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -296,9 +296,16 @@ impl<F: Float> LongRow<F> {
         F::accumulate_terms(self.others.in_memory(), terms, work);
     }
 
-    /// The terms of a part once more.
+    /// Sees to it that a piece has the terms in its gradient.
     #[inline(always)]
-    pub(crate) fn terms_again(&self, part: Part, logits: &[F], terms: &mut [F]) {
+    pub(crate) fn recall(&self, piece: &mut Piece<'_, F>) {
+        if !piece.is_kept {
+            self.terms_again(piece.part, piece.scores, piece.gradient);
+        }
+    }
+
+    #[inline(always)]
+    fn terms_again(&self, part: Part, logits: &[F], terms: &mut [F]) {
         let pairs = terms.iter_mut().zip(logits);
         match self.scale {
             Some(Scale::Narrow { floor, offset }) => {
@@ -399,12 +406,16 @@ fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r:
     };
     let gradient = group.gradient.as_deref_mut();
     let mut gradient = gradient.and_then(|rows| rows.get_mut(span.clone()).map(|row| [row]));
-    let band = Band {
+    let mut band = Band {
         classes,
         items: &[Some(item)],
         scores: Some(Source::Slices(&[scores])),
         targets: targets.as_ref().map(|row| Source::Slices(row)),
         gradient: gradient.as_mut().map(|row| Sink::Slices(row)),
     };
-    kernel.band(band, &mut group.losses[r..=r], Rooms::<F, 1>::new().room());
+    kernel.band(
+        &mut band,
+        &mut group.losses[r..=r],
+        Rooms::<F, 1>::new().room(),
+    );
 }

@@ -3,7 +3,7 @@
 use std::array::from_fn;
 
 use ndarray::{
-    ArrayBase, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix1, Ix2, RawData, Slice,
+    ArrayBase, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix1, Ix2, RawData,
 };
 
 use super::aims::{Aim, aim};
@@ -29,31 +29,45 @@ pub(super) fn long<F: Float, T: Target<F>>(
 ) {
     if rows.are_slices() {
         each(rows, losses, work);
-    } else if losses.len() * work.classes <= FEW * BLOCK {
-        with_copies::<F, T, FEW>(rows, losses, work);
+        return;
+    }
+    let few = losses.len() * work.classes <= FEW * BLOCK;
+    let mut rows = Some(rows);
+    let mut run = |room: Room<'_, F>| {
+        if let Some(rows) = rows.take() {
+            with_copies(rows, losses, work, room);
+        }
+    };
+    if few {
+        with_room::<F, FEW>(&mut run);
     } else if size_of::<F>() <= size_of::<f32>() {
-        with_copies::<F, T, TOGETHER>(rows, losses, work);
+        with_room::<F, TOGETHER>(&mut run);
     } else {
         // As many bytes.
-        with_copies::<F, T, { TOGETHER / 2 }>(rows, losses, work);
+        with_room::<F, { TOGETHER / 2 }>(&mut run);
     }
 }
 
-/// Rows that are not contiguous: copied as a whole if a few fit, else part by part.
 #[inline(never)] // its frame is large
-fn with_copies<F: Float, T: Target<F>, const BLOCKS: usize>(
+fn with_room<F: Float, const BLOCKS: usize>(run: &mut dyn FnMut(Room<'_, F>)) {
+    run(Rooms::<F, BLOCKS>::new().room());
+}
+
+/// Rows that are not contiguous: copied as a whole if a few fit, else part by part.
+fn with_copies<F: Float, T: Target<F>>(
     rows: Rows<'_, F, T>,
     losses: &mut [F],
     work: Work<'_, F>,
+    room: Room<'_, F>,
 ) {
-    let mut rooms = Rooms::<F, BLOCKS>::new();
+    let blocks = room.blocks();
     let shared = rows.share_lines();
     let least = if shared { LINE / size_of::<F>() } else { 1 };
-    if work.classes * least.min(losses.len()) <= BLOCKS * BLOCK {
-        whole(rows, losses, work, rooms.room());
+    if work.classes * least.min(losses.len()) <= blocks * BLOCK {
+        whole(rows, losses, work, room);
     } else {
-        let at_once = if shared { BLOCKS } else { SEVERAL };
-        bands::<F, T, TOGETHER>(rows, losses, work, at_once, rooms.room());
+        let at_once = if shared { blocks } else { SEVERAL };
+        bands::<F, T, TOGETHER>(rows, losses, work, at_once, room);
     }
 }
 
@@ -144,18 +158,22 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
     at_once: usize,
     mut room: Room<'_, F>,
 ) {
+    let mut scores = rows
+        .scores
+        .as_ref()
+        .map(|view| view.axis_chunks_iter(Axis(0), at_once));
+    let mut targets = match &rows.targets {
+        Targets::Dense(view) => Some(view.axis_chunks_iter(Axis(0), at_once)),
+        Targets::None | Targets::Labels(_) => None,
+    };
     let mut gradients = rows.gradient;
     let mut gradients = gradients
         .as_mut()
         .map(|view| view.axis_chunks_iter_mut(Axis(0), at_once));
     for (index, losses) in losses.chunks_mut(at_once).enumerate() {
         let start = index * at_once;
-        let span = Slice::from(start..start + losses.len());
-        let scores = rows.scores.map(|view| view.slice_axis_move(Axis(0), span));
-        let targets = match &rows.targets {
-            Targets::Dense(view) => Some(view.slice_axis_move(Axis(0), span)),
-            Targets::None | Targets::Labels(_) => None,
-        };
+        let scores = scores.as_mut().and_then(Iterator::next);
+        let targets = targets.as_mut().and_then(Iterator::next);
         let mut gradient = gradients.as_mut().and_then(Iterator::next);
 
         let target_slices = targets.as_ref().and_then(slices::<F, T, ROWS>);
@@ -176,7 +194,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
                 work.dense,
                 source,
                 work.classes,
-                room.reborrow(),
+                room.of_targets(),
                 &mut classes,
             );
         }
@@ -214,7 +232,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
 
         let score_slices = scores.as_ref().and_then(slices::<F, F, ROWS>);
         let mut lines;
-        let band = Band {
+        let mut band = Band {
             classes: work.classes,
             items,
             scores: scores.map(|view| match &score_slices {
@@ -232,7 +250,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
                 Some(view) => Some(Sink::View(view)),
             },
         };
-        work.kernel.band(band, losses, room.reborrow());
+        work.kernel.band(&mut band, losses, room.reborrow());
     }
 }
 

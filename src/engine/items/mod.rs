@@ -20,7 +20,7 @@ use super::elementwise::{Weights, of_mask};
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
-use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, TOGETHER};
+use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, LINE, ROWS, SHORT, TOGETHER};
 use super::shape::distinct;
 use super::simd::Lines;
 use super::span::unzip;
@@ -28,9 +28,6 @@ use crate::float::{Float, Target};
 
 /// How many short rows a kernel gets at once, where they lie one after the other.
 const BATCH: usize = 256;
-
-/// The least number of rows that are given to a thread where their elements of a class share a line of memory.
-const LINE: usize = 16;
 
 /// A rough number of nanoseconds for reading the score of a label, and its logarithm or the like.
 const PICKED: f32 = 2.5;
@@ -146,8 +143,9 @@ fn leaves<'a, F: Float, T: Target<F>>(
     }
     let mut grain = parallel::grain(rows.items(), work.cost);
     if work.classes > SHORT && rows.share_lines() {
+        // Whole lines to a thread.
         let of_thread = rows.items() / parallel::threads();
-        grain = grain.max(of_thread.clamp(LINE, TOGETHER));
+        grain = grain.max(of_thread.clamp(LINE / size_of::<F>(), TOGETHER));
     }
     let work = Work { grain, ..work };
     let leaves = Leaves {

@@ -4,7 +4,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
 use super::long::{are_slices, slices};
 use crate::engine::parallel;
-use crate::engine::rows::{self, Block, Part, Rooms, SHORT, Source, TOGETHER, copy_part};
+use crate::engine::rows::{self, BLOCK, Block, Part, SHORT, Source, TOGETHER, copy_part};
 use crate::float::{Float, Target};
 
 /// A rough number of nanoseconds for an element.
@@ -60,7 +60,7 @@ fn together<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
 }
 
 fn bands<F: Float, T: Target<F>, const ROWS: usize>(rows: &ArrayView2<'_, T>) -> bool {
-    let mut rooms = Rooms::<F, ROWS>::new();
+    let mut copies = [[F::zero(); BLOCK]; ROWS];
     (0..rows.nrows()).step_by(ROWS).all(|start| {
         let end = (start + ROWS).min(rows.nrows());
         let band = rows.slice_axis(Axis(0), Slice::from(start..end));
@@ -70,6 +70,6 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(rows: &ArrayView2<'_, T>) ->
             Some(lines) => Source::Slices(lines),
             None => Source::Parts(&parts),
         };
-        rows::are_one_hot(source, band.nrows(), band.ncols(), rooms.room())
+        rows::are_one_hot(source, band.nrows(), band.ncols(), &mut copies)
     })
 }

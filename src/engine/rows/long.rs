@@ -1,155 +1,15 @@
 //! Long rows: pass after pass, part by part. A contiguous row is treated alone; rows that are not are treated together,
 //! a part of each at a time, since a line of memory may hold an element of each of them.
 
-use std::array::from_fn;
-use std::hint::black_box;
-use std::ops::Range;
-
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Slice};
+use ndarray::ArrayViewMut2;
 
 use super::RowKernel;
+use super::copies::{
+    Copies, Room, Source, Workspace, copy_of, copy_part, copy_part_back, pad, part_of,
+};
+use super::parts::{Part, Parts};
 use crate::engine::simd;
-use crate::engine::tiles::{by_columns, copy, copy_back};
-use crate::float::{Float, Target};
-
-/// How many elements of a long row a kernel sees at once at most, but for a pass that is element by element.
-pub(crate) const BLOCK: usize = 256;
-/// The elements of a part are a multiple of so many.
-const STEP: usize = 32;
-
-/// How many classes are fetched at once where they lie along columns.
-const STRETCH: usize = 64;
-/// The bytes of a line of memory.
-pub(in crate::engine) const LINE: usize = 64;
-
-/// Room for a part of a long row.
-pub(crate) type Block<F> = [F; BLOCK];
-
-/// Room for the parts of so many rows, and for the kernel to work in; what it holds is unspecified.
-#[repr(align(64))] // as `Lines`
-pub(crate) struct Rooms<F, const ROWS: usize> {
-    scores: [Block<F>; ROWS],
-    targets: [Block<F>; ROWS],
-    gradient: [Block<F>; ROWS],
-    work: Work<F>,
-}
-
-/// Room to work in.
-#[derive(Debug)]
-#[repr(align(64))]
-pub(crate) struct Work<F> {
-    pub(crate) values: Block<F>,
-    pub(crate) sums: Block<F>,
-}
-
-impl<F: Float, const ROWS: usize> Rooms<F, ROWS> {
-    pub(crate) fn new() -> Self {
-        let zeros = [F::zero(); BLOCK];
-        Self {
-            scores: [zeros; ROWS],
-            targets: [zeros; ROWS],
-            gradient: [zeros; ROWS],
-            work: Work {
-                values: zeros,
-                sums: zeros,
-            },
-        }
-    }
-
-    pub(crate) fn room(&mut self) -> Room<'_, F> {
-        Room {
-            scores: &mut self.scores,
-            targets: &mut self.targets,
-            gradient: &mut self.gradient,
-            work: &mut self.work,
-        }
-    }
-}
-
-/// [`Rooms`] of any number of rows.
-#[doc(hidden)]
-#[allow(missing_debug_implementations)]
-pub struct Room<'r, F> {
-    scores: &'r mut [Block<F>],
-    pub(super) targets: &'r mut [Block<F>],
-    gradient: &'r mut [Block<F>],
-    work: &'r mut Work<F>,
-}
-
-impl<'r, F> Room<'r, F> {
-    pub(crate) fn reborrow(&mut self) -> Room<'_, F> {
-        Room {
-            scores: self.scores,
-            targets: self.targets,
-            gradient: self.gradient,
-            work: self.work,
-        }
-    }
-
-    /// Room for scores, for targets and for their gradient.
-    pub(crate) fn copies(self) -> [&'r mut [F]; 3] {
-        let Self {
-            scores,
-            targets,
-            gradient,
-            ..
-        } = self;
-        [scores, targets, gradient].map(|blocks| blocks.as_flattened_mut())
-    }
-
-    /// The room of one row; that to work in is the same for all.
-    #[inline(always)]
-    fn of_row(&mut self, row: usize) -> Option<Copies<'_, F>> {
-        Some(Copies {
-            scores: self.scores.get_mut(row)?,
-            targets: self.targets.get_mut(row)?,
-            gradient: self.gradient.get_mut(row)?,
-            work: self.work,
-        })
-    }
-}
-
-/// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Part {
-    pub(crate) start: usize,
-    pub(crate) len: usize,
-}
-
-impl Part {
-    /// Where the class is in this part, if it is there.
-    #[inline(always)]
-    pub(crate) fn offset_of(self, class: usize) -> Option<usize> {
-        class
-            .checked_sub(self.start)
-            .filter(|&offset| offset < self.len)
-    }
-}
-
-/// The parts of a row one after the other: they depend on the number of classes alone.
-pub(super) struct Parts {
-    next: usize,
-    classes: usize,
-}
-
-impl Parts {
-    pub(super) fn of(classes: usize) -> Self {
-        Self { next: 0, classes }
-    }
-}
-
-impl Iterator for Parts {
-    type Item = Part;
-
-    #[inline(always)]
-    fn next(&mut self) -> Option<Part> {
-        let start = self.next;
-        let rest = self.classes.checked_sub(start).filter(|&rest| rest > 0)?;
-        let len = (rest - rest % STEP).clamp(STEP, BLOCK);
-        self.next = start + len;
-        Some(Part { start, len })
-    }
-}
+use crate::float::Float;
 
 /// What a pass over a row makes use of.
 #[derive(Debug, Clone, Copy)]
@@ -216,7 +76,7 @@ pub(crate) struct Piece<'a, F> {
     /// scores are at hand to compute it again.
     pub(crate) is_kept: bool,
     pub(crate) wants_gradient: bool,
-    pub(crate) work: &'a mut Work<F>,
+    pub(crate) work: &'a mut Workspace<F>,
 }
 
 /// What a long row aims at, and the factor of its gradient.
@@ -226,51 +86,6 @@ pub(crate) struct Item<F> {
     /// `None` for a row of targets.
     pub(crate) label: Option<usize>,
     pub(crate) coefficient: F,
-}
-
-/// Where the rows of an operand are.
-pub(crate) enum Source<'a, F> {
-    Slices(&'a [&'a [F]]),
-    View(ArrayView2<'a, F>),
-    /// Copies a part of each row, as far as the row goes.
-    Parts(&'a dyn Fn(Part, &mut [Block<F>])),
-}
-
-impl<F: Float> Source<'_, F> {
-    /// Copies what is not contiguous, and pads it.
-    #[inline(always)]
-    pub(super) fn copy(&self, part: Part, classes: usize, padding: F, copies: &mut [Block<F>]) {
-        match self {
-            Self::Slices(_) => return,
-            Self::View(view) => copy_part(view, part, copies),
-            Self::Parts(copy) => copy(part, copies),
-        }
-        pad(copies, part, classes, padding);
-    }
-
-    /// A row that is contiguous.
-    #[inline(always)]
-    fn line(&self, row: usize) -> Option<&[F]> {
-        match self {
-            Self::Slices(rows) => rows.get(row).copied(),
-            Self::View(_) | Self::Parts(_) => None,
-        }
-    }
-
-    /// A part of one row, after [`copy`](Self::copy).
-    #[inline(always)]
-    pub(super) fn part<'b>(
-        &'b self,
-        row: usize,
-        part: Part,
-        padding: F,
-        copy: &'b mut Block<F>,
-    ) -> &'b [F] {
-        match self.line(row) {
-            Some(row) => part_of(row, part, padding, copy),
-            None => &copy[..part.len],
-        }
-    }
 }
 
 /// Where the gradients of the rows go.
@@ -338,7 +153,7 @@ impl<F: Float> Band<'_, '_, F> {
 /// A kernel's passes over a band.
 pub(super) struct Passes<'a, 'b, 'r, 's, F: Float, K: RowKernel<F>> {
     pub(super) kernel: K,
-    pub(super) band: Band<'a, 'b, F>,
+    pub(super) band: &'s mut Band<'a, 'b, F>,
     /// Room for what is known of each row.
     pub(super) known: &'s mut [Option<K::Known>],
     pub(super) losses: &'s mut [F],
@@ -482,14 +297,6 @@ struct Lines<'l, F> {
     gradient: Option<&'l mut [F]>,
 }
 
-/// Room for a part of one row.
-struct Copies<'c, F> {
-    scores: &'c mut Block<F>,
-    targets: &'c mut Block<F>,
-    gradient: &'c mut Block<F>,
-    work: &'c mut Work<F>,
-}
-
 impl<K, P: Copy> Turn<K, P> {
     /// A part of a row; `known` is absent for one that is left out.
     #[inline(always)]
@@ -560,176 +367,4 @@ impl<K, P: Copy> Turn<K, P> {
             }
         }
     }
-}
-
-/// Copies a part of each row, as far as the rows go.
-pub(in crate::engine) fn copy_part<F: Float, T: Target<F>>(
-    rows: &ArrayView2<'_, T>,
-    part: Part,
-    copies: &mut [Block<F>],
-) {
-    let count = rows.nrows();
-    for span in stretches(part, rows.ncols()) {
-        let from = rows.slice_axis(Axis(1), Slice::from(span.clone()));
-        fetch(&from);
-        let place = copies.as_flattened_mut().get_mut(span.start - part.start..);
-        let shape = (count, span.len()).strides((BLOCK, 1));
-        if let Some(Ok(to)) = place.map(|place| ArrayViewMut2::from_shape(shape, place)) {
-            copy(&from, to, None);
-        }
-    }
-}
-
-/// The inverse of [`copy_part`].
-fn copy_part_back<F: Float>(copies: &[Block<F>], part: Part, rows: &mut ArrayViewMut2<'_, F>) {
-    let count = rows.nrows();
-    for span in stretches(part, rows.ncols()) {
-        let to = rows.slice_axis_mut(Axis(1), Slice::from(span.clone()));
-        fetch(&to.view());
-        let place = copies.as_flattened().get(span.start - part.start..);
-        let shape = (count, span.len()).strides((BLOCK, 1));
-        if let Some(Ok(from)) = place.map(|place| ArrayView2::from_shape(shape, place)) {
-            copy_back(from, to);
-        }
-    }
-}
-
-/// The classes of a part, as many at a time as may be fetched before they are used.
-fn stretches(part: Part, classes: usize) -> impl Iterator<Item = Range<usize>> {
-    let end = classes.min(part.start + part.len);
-    let starts = (part.start..end).step_by(STRETCH);
-    starts.map(move |start| start..end.min(start + STRETCH))
-}
-
-/// Reads a little of every line of memory where rows are columns of it: loads and nothing else, so that many are under
-/// way at once.
-fn fetch<T: Copy>(rows: &ArrayView2<'_, T>) {
-    if by_columns(rows) {
-        let line = (LINE / size_of::<T>()).max(1);
-        for class in rows.axis_iter(Axis(1)) {
-            for x in class.to_slice().unwrap_or_default().iter().step_by(line) {
-                black_box(*x);
-            }
-        }
-    }
-}
-
-fn pad<F: Float>(copies: &mut [Block<F>], part: Part, classes: usize, padding: F) {
-    let within = classes - part.start;
-    if within < part.len {
-        for copy in copies {
-            copy[within..part.len].fill(padding);
-        }
-    }
-}
-
-/// This part of a row; a copy that is padded, where the row ends within it.
-#[inline(always)]
-fn part_of<'b, F: Float>(row: &'b [F], part: Part, padding: F, copy: &'b mut Block<F>) -> &'b [F] {
-    match row.get(part.start..part.start + part.len) {
-        Some(whole) => whole,
-        None => copy_of(row, part, padding, copy),
-    }
-}
-
-/// A copy of this part of a row, padded.
-#[inline(always)]
-fn copy_of<'b, F: Float>(row: &[F], part: Part, padding: F, copy: &'b mut Block<F>) -> &'b [F] {
-    let rest = row.get(part.start..).unwrap_or_default();
-    let copy = &mut copy[..part.len];
-    match rest.get(..part.len) {
-        Some(whole) => copy.copy_from_slice(whole),
-        None => {
-            copy.fill(padding);
-            for (to, &x) in copy.iter_mut().zip(rest) {
-                *to = x;
-            }
-        }
-    }
-    copy
-}
-
-/// The largest number of a row, and where it was first met.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Largest<F> {
-    /// −∞ where there is none.
-    pub(crate) value: F,
-    /// Where its part starts.
-    start: usize,
-}
-
-impl<F: Float> Largest<F> {
-    #[inline(always)]
-    pub(crate) fn new() -> Self {
-        Self {
-            value: F::neg_infinity(),
-            start: usize::MAX,
-        }
-    }
-
-    /// Takes the next part into account; whether there is a greater value in it.
-    #[inline(always)]
-    pub(crate) fn look(&mut self, part: Part, values: &[F]) -> bool {
-        let value = largest(values);
-        let is_greater = value > self.value;
-        if is_greater {
-            (self.value, self.start) = (value, part.start);
-        }
-        is_greater
-    }
-
-    /// The first class that has it, if it is in this part.
-    #[inline(always)]
-    pub(crate) fn class(&self, part: Part, values: &[F]) -> Option<usize> {
-        if part.start == self.start {
-            position(values, self.value).map(|offset| part.start + offset)
-        } else {
-            None
-        }
-    }
-}
-
-/// The largest number of a part; a NaN is none.
-#[inline(always)]
-fn largest<F: Float>(values: &[F]) -> F {
-    const WIDTH: usize = STEP / 4;
-    let (steps, rest) = values.as_chunks::<STEP>();
-    // Lane by lane: as one fold, each step would also ask which of both is a NaN.
-    let mut lanes = [[F::neg_infinity(); WIDTH]; 4];
-    for step in steps {
-        for (lanes, quarter) in lanes.iter_mut().zip(step.chunks_exact(WIDTH)) {
-            for i in 0..WIDTH {
-                lanes[i] = greater(quarter[i], lanes[i]);
-            }
-        }
-    }
-    let [a, b, c, d] = &lanes;
-    // Kept in memory: the compiler would take the loop above apart to have each lane at hand.
-    let of_lanes: [F; WIDTH] = black_box(from_fn(|i| {
-        greater(greater(a[i], b[i]), greater(c[i], d[i]))
-    }));
-    let of_rest = rest.iter().fold(F::neg_infinity(), |m, &x| greater(x, m));
-    let of_all = of_lanes.iter().fold(of_rest, |m, &x| greater(x, m));
-    // of zeros of both signs, +0
-    of_all + F::zero()
-}
-
-/// The greater number; `known`, which is no NaN, where `x` is one.
-#[inline(always)]
-fn greater<F: Float>(x: F, known: F) -> F {
-    if x > known { x } else { known }
-}
-
-/// The first place in a part that has this value.
-#[inline(always)]
-pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
-    let (steps, _) = values.as_chunks::<STEP>();
-    for (index, step) in steps.iter().enumerate() {
-        // without an early exit, so that it vectorises
-        if step.iter().fold(false, |any, &x| any | (x == value)) {
-            let offset = step.iter().position(|&x| x == value)?;
-            return Some(index * STEP + offset);
-        }
-    }
-    None
 }

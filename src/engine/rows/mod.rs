@@ -4,18 +4,20 @@
 //! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones
 //! are seen part by part, pass after pass ([`mod@long`]). Which way a row goes depends on the number of classes alone.
 
+mod copies;
 mod long;
 mod named;
+mod parts;
 mod short;
 
 use std::array::from_fn;
 
+pub(crate) use copies::{Block, Room, Rooms, Source};
+pub(super) use copies::{LINE, copy_part};
 use long::Passes;
-pub(crate) use long::{
-    Access, BLOCK, Band, Block, Gradient, Item, Largest, Part, Piece, Room, Rooms, Sink, Source,
-};
-pub(super) use long::{LINE, copy_part};
+pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink};
 pub(super) use named::{are_one_hot, named};
+pub(crate) use parts::{BLOCK, Largest, Part};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Panel, ROWS, as_floats, transpose,
     transpose_back, update,
@@ -84,7 +86,7 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
 pub trait AnyRowKernel<F>: Sync {
     fn batch(&self, batch: Batch<'_, F>);
     /// The losses of long rows, and their gradients.
-    fn band(&self, band: Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>);
+    fn band(&self, band: &mut Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>);
     fn picks(&self) -> bool;
     /// Makes losses of the scores of labels.
     fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>);
@@ -114,7 +116,7 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
         simd::dispatch(OfBatch { kernel, batch });
     }
 
-    fn band(&self, band: Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>) {
+    fn band(&self, band: &mut Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>) {
         // No more room than there is use for.
         match band.items.len() {
             0..=1 => passes::<F, K, 1>(*self, band, losses, room),
@@ -139,7 +141,7 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
 /// The passes over at most `ROWS` rows.
 fn passes<F: Float, K: RowKernel<F>, const ROWS: usize>(
     kernel: K,
-    band: Band<'_, '_, F>,
+    band: &mut Band<'_, '_, F>,
     losses: &mut [F],
     room: Room<'_, F>,
 ) {

@@ -1,6 +1,7 @@
 //! The classes that long rows of targets name, for losses that know of labels alone.
 
-use super::long::{Largest, Part, Parts, Room, Source, position};
+use super::copies::{Block, Source};
+use super::parts::{Largest, Part, Parts, position};
 use super::{Dense, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
@@ -10,13 +11,13 @@ pub(in crate::engine) fn named<F: Float>(
     dense: Dense,
     rows: Source<'_, F>,
     classes: usize,
-    room: Room<'_, F>,
+    copies: &mut [Block<F>],
     found: &mut [Option<usize>],
 ) {
     match dense {
         Dense::Distribution => found.fill(None),
         Dense::OneHot => {
-            let of_rows = search(rows, classes, room, [TheOne { class: None }; TOGETHER]);
+            let of_rows = search(rows, classes, copies, [TheOne { class: None }; TOGETHER]);
             for (class, row) in found.iter_mut().zip(of_rows) {
                 *class = row.class;
             }
@@ -27,7 +28,7 @@ pub(in crate::engine) fn named<F: Float>(
                 class: None,
                 any_nan: false,
             };
-            let of_rows = search(rows, classes, room, [state; TOGETHER]);
+            let of_rows = search(rows, classes, copies, [state; TOGETHER]);
             for (class, row) in found.iter_mut().zip(of_rows) {
                 // Of −∞ alone, the first.
                 *class = (!row.any_nan).then_some(row.class.unwrap_or(0));
@@ -41,34 +42,37 @@ pub(in crate::engine) fn are_one_hot<F: Float>(
     rows: Source<'_, F>,
     count: usize,
     classes: usize,
-    room: Room<'_, F>,
+    copies: &mut [Block<F>],
 ) -> bool {
     let state = OneHot {
         ones: 0,
         others: false,
     };
-    let of_rows = search(rows, classes, room, [state; TOGETHER]);
+    let of_rows = search(rows, classes, copies, [state; TOGETHER]);
     let mut of_rows = of_rows.iter().take(count);
     of_rows.all(|row| row.ones == 1 && !row.others)
 }
 
 /// What is known of a row between its parts. All functions have to be `#[inline(always)]`.
-trait Look<F>: Copy {
+trait Look<F: Float>: Copy {
     /// What stands behind the end of a row.
-    fn padding() -> F;
+    #[inline(always)]
+    fn padding() -> F {
+        F::zero()
+    }
     fn look(&mut self, part: Part, targets: &[F]);
 }
 
 fn search<F: Float, L: Look<F>>(
     rows: Source<'_, F>,
     classes: usize,
-    room: Room<'_, F>,
+    copies: &mut [Block<F>],
     mut states: [L; TOGETHER],
 ) -> [L; TOGETHER] {
     simd::dispatch(Search {
         rows,
         classes,
-        room,
+        copies,
         states: &mut states,
     });
     states
@@ -77,7 +81,7 @@ fn search<F: Float, L: Look<F>>(
 struct Search<'a, 'r, 's, F, L> {
     rows: Source<'a, F>,
     classes: usize,
-    room: Room<'r, F>,
+    copies: &'r mut [Block<F>],
     states: &'s mut [L],
 }
 
@@ -89,14 +93,14 @@ impl<F: Float, L: Look<F>> simd::Work for Search<'_, '_, '_, F, L> {
         let Self {
             rows,
             classes,
-            room,
+            copies,
             states,
         } = self;
         let classes = *classes;
         for part in Parts::of(classes) {
-            rows.copy(part, classes, L::padding(), room.targets);
-            let copies = room.targets.iter_mut();
-            for (row, (state, copy)) in states.iter_mut().zip(copies).enumerate() {
+            rows.copy(part, classes, L::padding(), copies);
+            let states = states.iter_mut().zip(copies.iter_mut());
+            for (row, (state, copy)) in states.enumerate() {
                 state.look(part, rows.part(row, part, L::padding(), copy));
             }
         }
@@ -110,11 +114,6 @@ struct TheOne {
 }
 
 impl<F: Float> Look<F> for TheOne {
-    #[inline(always)]
-    fn padding() -> F {
-        F::zero()
-    }
-
     #[inline(always)]
     fn look(&mut self, part: Part, targets: &[F]) {
         if self.class.is_none() {
@@ -154,11 +153,6 @@ struct OneHot {
 }
 
 impl<F: Float> Look<F> for OneHot {
-    #[inline(always)]
-    fn padding() -> F {
-        F::zero()
-    }
-
     #[inline(always)]
     fn look(&mut self, _part: Part, targets: &[F]) {
         let (zero, one) = (F::zero(), F::one());

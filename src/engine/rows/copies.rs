@@ -1,0 +1,266 @@
+//! Parts of long rows that are copied: where they are not contiguous, or end before the part does.
+
+use std::hint::black_box;
+use std::ops::Range;
+
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Slice};
+
+use super::parts::{BLOCK, Part};
+use crate::engine::tiles::{by_columns, copy, copy_back};
+use crate::float::{Float, Target};
+
+/// How many classes are fetched at once where they lie along columns.
+const STRETCH: usize = 64;
+/// The bytes of a line of memory.
+pub(in crate::engine) const LINE: usize = 64;
+
+/// Room for a part of a long row.
+pub(crate) type Block<F> = [F; BLOCK];
+
+/// Room for the parts of so many rows, and for the kernel to work in; what it holds is unspecified.
+#[repr(align(64))] // as `Lines`
+pub(crate) struct Rooms<F, const ROWS: usize> {
+    scores: [Block<F>; ROWS],
+    targets: [Block<F>; ROWS],
+    gradient: [Block<F>; ROWS],
+    work: Workspace<F>,
+}
+
+/// Room to work in.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Workspace<F> {
+    pub(crate) values: Block<F>,
+    pub(crate) sums: Block<F>,
+}
+
+impl<F: Float, const ROWS: usize> Rooms<F, ROWS> {
+    pub(crate) fn new() -> Self {
+        let zeros = [F::zero(); BLOCK];
+        Self {
+            scores: [zeros; ROWS],
+            targets: [zeros; ROWS],
+            gradient: [zeros; ROWS],
+            work: Workspace {
+                values: zeros,
+                sums: zeros,
+            },
+        }
+    }
+
+    pub(crate) fn room(&mut self) -> Room<'_, F> {
+        Room {
+            scores: &mut self.scores,
+            targets: &mut self.targets,
+            gradient: &mut self.gradient,
+            work: &mut self.work,
+        }
+    }
+}
+
+/// [`Rooms`] of any number of rows.
+#[doc(hidden)]
+#[allow(missing_debug_implementations)]
+pub struct Room<'r, F> {
+    pub(super) scores: &'r mut [Block<F>],
+    pub(super) targets: &'r mut [Block<F>],
+    pub(super) gradient: &'r mut [Block<F>],
+    work: &'r mut Workspace<F>,
+}
+
+impl<'r, F> Room<'r, F> {
+    pub(crate) fn reborrow(&mut self) -> Room<'_, F> {
+        Room {
+            scores: self.scores,
+            targets: self.targets,
+            gradient: self.gradient,
+            work: self.work,
+        }
+    }
+
+    /// For how many parts there is room.
+    pub(crate) fn blocks(&self) -> usize {
+        self.scores.len()
+    }
+
+    /// Room for the parts of targets.
+    pub(crate) fn of_targets(&mut self) -> &mut [Block<F>] {
+        self.targets
+    }
+
+    /// Room for scores, for targets and for their gradient.
+    pub(crate) fn copies(self) -> [&'r mut [F]; 3] {
+        let Self {
+            scores,
+            targets,
+            gradient,
+            ..
+        } = self;
+        [scores, targets, gradient].map(|blocks| blocks.as_flattened_mut())
+    }
+
+    /// The room of one row; that to work in is the same for all.
+    #[inline(always)]
+    pub(super) fn of_row(&mut self, row: usize) -> Option<Copies<'_, F>> {
+        Some(Copies {
+            scores: self.scores.get_mut(row)?,
+            targets: self.targets.get_mut(row)?,
+            gradient: self.gradient.get_mut(row)?,
+            work: self.work,
+        })
+    }
+}
+
+/// Room for a part of one row.
+pub(super) struct Copies<'c, F> {
+    pub(super) scores: &'c mut Block<F>,
+    pub(super) targets: &'c mut Block<F>,
+    pub(super) gradient: &'c mut Block<F>,
+    pub(super) work: &'c mut Workspace<F>,
+}
+
+/// Where the rows of an operand are.
+pub(crate) enum Source<'a, F> {
+    Slices(&'a [&'a [F]]),
+    View(ArrayView2<'a, F>),
+    /// Copies a part of each row, as far as the row goes.
+    Parts(&'a dyn Fn(Part, &mut [Block<F>])),
+}
+
+impl<F: Float> Source<'_, F> {
+    /// Copies what is not contiguous, and pads it.
+    #[inline(always)]
+    pub(super) fn copy(&self, part: Part, classes: usize, padding: F, copies: &mut [Block<F>]) {
+        match self {
+            Self::Slices(_) => return,
+            Self::View(view) => copy_part(view, part, copies),
+            Self::Parts(copy) => copy(part, copies),
+        }
+        pad(copies, part, classes, padding);
+    }
+
+    /// A row that is contiguous.
+    #[inline(always)]
+    pub(super) fn line(&self, row: usize) -> Option<&[F]> {
+        match self {
+            Self::Slices(rows) => rows.get(row).copied(),
+            Self::View(_) | Self::Parts(_) => None,
+        }
+    }
+
+    /// A part of one row, after [`copy`](Self::copy).
+    #[inline(always)]
+    pub(super) fn part<'b>(
+        &'b self,
+        row: usize,
+        part: Part,
+        padding: F,
+        copy: &'b mut Block<F>,
+    ) -> &'b [F] {
+        match self.line(row) {
+            Some(row) => part_of(row, part, padding, copy),
+            None => &copy[..part.len],
+        }
+    }
+}
+
+/// Copies a part of each row, as far as the rows go.
+pub(in crate::engine) fn copy_part<F: Float, T: Target<F>>(
+    rows: &ArrayView2<'_, T>,
+    part: Part,
+    copies: &mut [Block<F>],
+) {
+    let count = rows.nrows();
+    for span in stretches(part, rows.ncols()) {
+        let from = rows.slice_axis(Axis(1), Slice::from(span.clone()));
+        fetch(&from);
+        let place = copies.as_flattened_mut().get_mut(span.start - part.start..);
+        let shape = (count, span.len()).strides((BLOCK, 1));
+        if let Some(Ok(to)) = place.map(|place| ArrayViewMut2::from_shape(shape, place)) {
+            copy(&from, to, None);
+        }
+    }
+}
+
+/// The inverse of [`copy_part`].
+pub(super) fn copy_part_back<F: Float>(
+    copies: &[Block<F>],
+    part: Part,
+    rows: &mut ArrayViewMut2<'_, F>,
+) {
+    let count = rows.nrows();
+    for span in stretches(part, rows.ncols()) {
+        let to = rows.slice_axis_mut(Axis(1), Slice::from(span.clone()));
+        fetch(&to.view());
+        let place = copies.as_flattened().get(span.start - part.start..);
+        let shape = (count, span.len()).strides((BLOCK, 1));
+        if let Some(Ok(from)) = place.map(|place| ArrayView2::from_shape(shape, place)) {
+            copy_back(from, to);
+        }
+    }
+}
+
+/// The classes of a part, as many at a time as may be fetched before they are used.
+fn stretches(part: Part, classes: usize) -> impl Iterator<Item = Range<usize>> {
+    let end = classes.min(part.start + part.len);
+    let starts = (part.start..end).step_by(STRETCH);
+    starts.map(move |start| start..end.min(start + STRETCH))
+}
+
+/// Reads a little of every line of memory where rows are columns of it: loads and nothing else, so that many are under
+/// way at once.
+fn fetch<T: Copy>(rows: &ArrayView2<'_, T>) {
+    if by_columns(rows) {
+        let line = (LINE / size_of::<T>()).max(1);
+        for class in rows.axis_iter(Axis(1)) {
+            for x in class.to_slice().unwrap_or_default().iter().step_by(line) {
+                black_box(*x);
+            }
+        }
+    }
+}
+
+pub(super) fn pad<F: Float>(copies: &mut [Block<F>], part: Part, classes: usize, padding: F) {
+    let within = classes - part.start;
+    if within < part.len {
+        for copy in copies {
+            copy[within..part.len].fill(padding);
+        }
+    }
+}
+
+/// This part of a row; a copy that is padded, where the row ends within it.
+#[inline(always)]
+pub(super) fn part_of<'b, F: Float>(
+    row: &'b [F],
+    part: Part,
+    padding: F,
+    copy: &'b mut Block<F>,
+) -> &'b [F] {
+    match row.get(part.start..part.start + part.len) {
+        Some(whole) => whole,
+        None => copy_of(row, part, padding, copy),
+    }
+}
+
+/// A copy of this part of a row, padded.
+#[inline(always)]
+pub(super) fn copy_of<'b, F: Float>(
+    row: &[F],
+    part: Part,
+    padding: F,
+    copy: &'b mut Block<F>,
+) -> &'b [F] {
+    let rest = row.get(part.start..).unwrap_or_default();
+    let copy = &mut copy[..part.len];
+    match rest.get(..part.len) {
+        Some(whole) => copy.copy_from_slice(whole),
+        None => {
+            copy.fill(padding);
+            for (to, &x) in copy.iter_mut().zip(rest) {
+                *to = x;
+            }
+        }
+    }
+    copy
+}

@@ -1,0 +1,138 @@
+//! The parts that a long row is seen in, and what is found in them.
+
+use std::array::from_fn;
+use std::hint::black_box;
+
+use crate::float::Float;
+
+/// How many elements of a long row a kernel sees at once at most, but for a pass that is element by element.
+pub(crate) const BLOCK: usize = 256;
+/// The elements of a part are a multiple of so many.
+const STEP: usize = 32;
+
+/// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Part {
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+}
+
+impl Part {
+    /// Where the class is in this part, if it is there.
+    #[inline(always)]
+    pub(crate) fn offset_of(self, class: usize) -> Option<usize> {
+        class
+            .checked_sub(self.start)
+            .filter(|&offset| offset < self.len)
+    }
+}
+
+/// The parts of a row one after the other: they depend on the number of classes alone.
+pub(super) struct Parts {
+    next: usize,
+    classes: usize,
+}
+
+impl Parts {
+    pub(super) fn of(classes: usize) -> Self {
+        Self { next: 0, classes }
+    }
+}
+
+impl Iterator for Parts {
+    type Item = Part;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Part> {
+        let start = self.next;
+        let rest = self.classes.checked_sub(start).filter(|&rest| rest > 0)?;
+        let len = (rest - rest % STEP).clamp(STEP, BLOCK);
+        self.next = start + len;
+        Some(Part { start, len })
+    }
+}
+
+/// The largest number of a row, and where it was first met.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Largest<F> {
+    /// −∞ where there is none.
+    pub(crate) value: F,
+    /// Where its part starts.
+    start: usize,
+}
+
+impl<F: Float> Largest<F> {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self {
+            value: F::neg_infinity(),
+            start: usize::MAX,
+        }
+    }
+
+    /// Takes the next part into account; whether there is a greater value in it.
+    #[inline(always)]
+    pub(crate) fn look(&mut self, part: Part, values: &[F]) -> bool {
+        let value = largest(values);
+        let is_greater = value > self.value;
+        if is_greater {
+            (self.value, self.start) = (value, part.start);
+        }
+        is_greater
+    }
+
+    /// The first class that has it, if it is in this part.
+    #[inline(always)]
+    pub(crate) fn class(&self, part: Part, values: &[F]) -> Option<usize> {
+        if part.start == self.start {
+            position(values, self.value).map(|offset| part.start + offset)
+        } else {
+            None
+        }
+    }
+}
+
+/// The largest number of a part; a NaN is none.
+#[inline(always)]
+fn largest<F: Float>(values: &[F]) -> F {
+    const WIDTH: usize = STEP / 4;
+    let (steps, rest) = values.as_chunks::<STEP>();
+    // Lane by lane: as one fold, each step would also ask which of both is a NaN.
+    let mut lanes = [[F::neg_infinity(); WIDTH]; 4];
+    for step in steps {
+        for (lanes, quarter) in lanes.iter_mut().zip(step.chunks_exact(WIDTH)) {
+            for i in 0..WIDTH {
+                lanes[i] = greater(quarter[i], lanes[i]);
+            }
+        }
+    }
+    let [a, b, c, d] = &lanes;
+    // Kept in memory: the compiler would take the loop above apart to have each lane at hand.
+    let of_lanes: [F; WIDTH] = black_box(from_fn(|i| {
+        greater(greater(a[i], b[i]), greater(c[i], d[i]))
+    }));
+    let of_rest = rest.iter().fold(F::neg_infinity(), |m, &x| greater(x, m));
+    let of_all = of_lanes.iter().fold(of_rest, |m, &x| greater(x, m));
+    // of zeros of both signs, +0
+    of_all + F::zero()
+}
+
+/// The greater number; `known`, which is no NaN, where `x` is one.
+#[inline(always)]
+fn greater<F: Float>(x: F, known: F) -> F {
+    if x > known { x } else { known }
+}
+
+/// The first place in a part that has this value.
+#[inline(always)]
+pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
+    let (steps, _) = values.as_chunks::<STEP>();
+    for (index, step) in steps.iter().enumerate() {
+        // without an early exit, so that it vectorises
+        if step.iter().fold(false, |any, &x| any | (x == value)) {
+            let offset = step.iter().position(|&x| x == value)?;
+            return Some(index * STEP + offset);
+        }
+    }
+    None
+}
