@@ -90,6 +90,15 @@ fn elementwise<L: ElementwiseLoss<f32>>(criterion: &mut Criterion, name: &str, l
             );
         }
         let p = predictions.contiguous.view();
+        let mut fortran = Array2::zeros((shape.1, shape.0));
+        group.bench(
+            "objective_and_gradient_into, gradient transposed",
+            3 * n,
+            || {
+                let gradient = &mut fortran.view_mut().reversed_axes();
+                done(loss.objective_and_gradient_into(p, t, Aggregate::Mean, gradient))
+            },
+        );
         let row = targets.contiguous.row(0);
         for (layout, t) in [
             ("one row for all", row.broadcast(shape)),

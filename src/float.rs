@@ -8,7 +8,7 @@ use num_traits::{FloatConst, NumAssign, NumCast};
 use crate::BinaryLabels;
 use crate::engine::reduce::{Lanes, Pair, add_compensated};
 use crate::engine::rows::Block;
-use crate::engine::simd;
+use crate::engine::simd::{Shuffles, TILE};
 use crate::math::Elementary;
 
 mod sealed {
@@ -78,7 +78,7 @@ pub trait Arithmetic: Copy {
     /// Whether all are positive, finite and not subnormal.
     fn all_positive_normal(values: &[Self]) -> bool;
     /// The columns of a square of rows.
-    fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE];
+    fn transpose(shuffles: Shuffles, rows: [&[Self; TILE]; TILE]) -> [[Self; TILE]; TILE];
 }
 
 /// The sums of the elements at the same place of each quarter, pair by pair.
@@ -109,8 +109,8 @@ impl Arithmetic for f32 {
     }
 
     #[inline(always)]
-    fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE] {
-        simd::transpose_f32(rows)
+    fn transpose(shuffles: Shuffles, rows: [&[Self; TILE]; TILE]) -> [[Self; TILE]; TILE] {
+        shuffles.transpose_f32(rows)
     }
 
     #[inline(always)]
@@ -167,8 +167,8 @@ impl Arithmetic for f64 {
     }
 
     #[inline(always)]
-    fn transpose(rows: [&[Self; simd::TILE]; simd::TILE]) -> [[Self; simd::TILE]; simd::TILE] {
-        simd::transpose_f64(rows)
+    fn transpose(shuffles: Shuffles, rows: [&[Self; TILE]; TILE]) -> [[Self; TILE]; TILE] {
+        shuffles.transpose_f64(rows)
     }
 
     #[inline(always)]

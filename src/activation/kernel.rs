@@ -3,8 +3,8 @@
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Piece, ROWS,
-    RowKernel, transpose, transpose_back, update,
+    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Part,
+    Piece, ROWS, RowKernel, transpose, transpose_back, update,
 };
 use crate::itemwise::softmax::{self, Maxima, Pass, Summary};
 
@@ -135,14 +135,15 @@ impl<A: Activation> AlongClasses<A> {
             scores: A::READS_LOGITS,
             targets: A::SUMS_UP,
             gradient: Gradient::Updated,
+            ..Access::NONE
         },
     );
     const SUM: (Pass, Access) = (
         Pass::Sum,
         Access {
-            scores: false,
             targets: true,
             gradient: Gradient::Read,
+            ..Access::NONE
         },
     );
     const MAXIMUM: (Pass, Access) = (Pass::Maximum, softmax::MAXIMUM);
@@ -247,6 +248,19 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
             sum: Lanes::ZERO,
             dot: F::zero(),
         }
+    }
+
+    #[inline(always)]
+    fn across(
+        self,
+        _pass: Pass,
+        known: &mut [Option<LongRow<F>>],
+        part: Part,
+        columns: Columns<'_, F>,
+    ) {
+        let rows = known.iter_mut().map(|row| row.as_mut());
+        let rows = rows.map(|row| row.map(|row| &mut row.softmax));
+        softmax::LongRow::look_across(rows, part, columns);
     }
 
     #[inline(always)]

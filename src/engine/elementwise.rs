@@ -372,7 +372,7 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
     }
 
     /// The axis along which the first operand is the fastest, and the one along which another is that moves along
-    /// the first as well.
+    /// the first as well; where more are the fastest along the latter, the other way about.
     pub(super) fn fastest_axes(&self) -> (Option<usize>, Option<usize>) {
         let shape = self.shape();
         let fastest = |strides: &[isize]| {
@@ -388,7 +388,19 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
             .filter(|strides| strides[first] != 0)
             .filter_map(fastest)
             .find(|&axis| axis != first);
-        (Some(first), other)
+        let Some(other) = other else {
+            return (Some(first), None);
+        };
+        let along = |axis| {
+            let moving = |strides: &&[isize]| strides[first] != 0 && strides[other] != 0;
+            let operands = self.each_strides().filter(moving).filter_map(fastest);
+            operands.filter(|&fastest| fastest == axis).count()
+        };
+        if along(other) > along(first) {
+            (Some(other), Some(first))
+        } else {
+            (Some(first), Some(other))
+        }
     }
 
     /// The same with its axes in another order.

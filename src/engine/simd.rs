@@ -48,24 +48,41 @@ pub(crate) fn covers(length: usize, size: usize) -> impl Iterator<Item = usize> 
     (0..length.div_ceil(size)).map(move |index| (index * size).min(length - size))
 }
 
-/// Columns of a square of rows.
-#[inline(always)]
-pub(crate) fn transpose_f32(rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
+/// What this processor has to transpose squares; to be made before a loop, not within.
+#[derive(Debug, Clone, Copy)]
+pub struct Shuffles {
     #[cfg(target_arch = "x86_64")]
-    if let Some((avx, _)) = x86::avx() {
-        return x86::transpose_f32(avx, rows);
-    }
-    transpose(rows)
+    avx: Option<pulp::core_arch::x86::Avx>,
 }
 
-/// As [`transpose_f32`].
-#[inline(always)]
-pub(crate) fn transpose_f64(rows: [&[f64; TILE]; TILE]) -> [[f64; TILE]; TILE] {
-    #[cfg(target_arch = "x86_64")]
-    if let Some((avx, _)) = x86::avx() {
-        return x86::transpose_f64(avx, rows);
+impl Shuffles {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            avx: x86::avx(),
+        }
     }
-    transpose(rows)
+
+    /// Columns of a square of rows.
+    #[inline(always)]
+    pub(crate) fn transpose_f32(self, rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx) = self.avx {
+            return x86::transpose_f32(avx, rows);
+        }
+        transpose(rows)
+    }
+
+    /// As [`transpose_f32`](Self::transpose_f32).
+    #[inline(always)]
+    pub(crate) fn transpose_f64(self, rows: [&[f64; TILE]; TILE]) -> [[f64; TILE]; TILE] {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx) = self.avx {
+            return x86::transpose_f64(avx, rows);
+        }
+        transpose(rows)
+    }
 }
 
 #[inline(always)]
@@ -91,12 +108,12 @@ mod x86 {
 
     /// Where AVX2 is there: then the caller is compiled for it as well.
     #[inline(always)]
-    pub(super) fn avx() -> Option<(Avx, Avx2)> {
+    pub(super) fn avx() -> Option<Avx> {
         #[cfg(test)]
         if let Some(super::Arch::Scalar) = super::tests::FORCED.get() {
             return None;
         }
-        Avx::try_new().zip(Avx2::try_new())
+        Avx2::try_new().and_then(|_| Avx::try_new())
     }
 
     #[inline(always)]
@@ -346,8 +363,9 @@ mod tests {
         let of = |r: usize, c: usize| (TILE * r + c) as f32;
         let rows: [[f32; TILE]; TILE] = std::array::from_fn(|r| std::array::from_fn(|c| of(r, c)));
         let wide = rows.map(|row| row.map(f64::from));
-        let columns = transpose_f32(rows.each_ref());
-        let wide_columns = transpose_f64(wide.each_ref());
+        let shuffles = Shuffles::new();
+        let columns = shuffles.transpose_f32(rows.each_ref());
+        let wide_columns = shuffles.transpose_f64(wide.each_ref());
         for r in 0..TILE {
             for c in 0..TILE {
                 assert_eq!(columns[c][r], of(r, c));

@@ -2,6 +2,7 @@
 //! contiguous within the tile, else by way of the stack.
 
 use std::array::from_fn;
+use std::hint::black_box;
 use std::ops::Range;
 
 use ndarray::{
@@ -12,7 +13,7 @@ use ndarray::{
 use super::elementwise::{Operands, Weights};
 use super::parallel::{CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
-use super::simd::{self, TILE as SQUARE, covers};
+use super::simd::{self, Shuffles, TILE as SQUARE, covers};
 use super::span::{Span, SpanKernel, Stream, WeightStream};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
@@ -25,18 +26,28 @@ const TILE: usize = 4096;
 const LONG: usize = 48;
 /// The rows of a tile where rows of one operand lie along columns of another: few, so that they are long.
 const FEW_ROWS: usize = 8;
+/// The bytes of an operand that is at hand in the cache anyway.
+const AT_HAND: usize = 512 * 1024;
+/// The bytes of a line of memory.
+pub(super) const LINE: usize = 64;
+/// How many elements of several columns are fetched at once.
+const STRETCH: usize = 16384;
 
 /// Work in leaves of at most [`LEAF`] elements, small in every direction that is contiguous for one of the operands.
 pub(super) struct Tiling<'a, 'k, F, T> {
     operands: Operands<'a, F, T>,
     kernel: &'k dyn SpanKernel<F>,
+    /// Whether what lies along different axes is fetched ahead.
+    fetches: bool,
 }
 
 impl<'a, 'k, F: Float, T: Target<F>> Tiling<'a, 'k, F, T> {
     pub(super) fn new(operands: Operands<'a, F, T>, kernel: &'k dyn SpanKernel<F>) -> Self {
+        let bytes = operands.targets.len() * size_of::<F>();
         Self {
             operands: operands.with_plane_last(),
             kernel,
+            fetches: bytes > AT_HAND,
         }
     }
 }
@@ -53,14 +64,14 @@ impl<F: Float, T: Target<F>> Divisible for Tiling<'_, '_, F, T> {
         let axis = self.operands.axis_to_divide();
         let middle = self.operands.shape()[axis].next_power_of_two() / 2;
         let (left, right) = self.operands.split_at(Axis(axis), middle);
-        let kernel = self.kernel;
-        let half = |operands| Self { operands, kernel };
+        let half = |operands| Self { operands, ..self };
         Ok((half(left), half(right)))
     }
 
     fn run(self) -> Pair {
         let mut leaf = Leaf {
             kernel: self.kernel,
+            fetches: self.fetches,
             room: Room::default(),
             lanes: Lanes::ZERO,
         };
@@ -97,6 +108,7 @@ fn room<F: Float>(spare: &mut Option<[F; TILE]>, size: usize) -> &mut [F] {
 /// A leaf under way.
 struct Leaf<'k, F> {
     kernel: &'k dyn SpanKernel<F>,
+    fetches: bool,
     room: Room<F>,
     lanes: Lanes,
 }
@@ -132,6 +144,9 @@ impl<F: Float> Leaf<'_, F> {
             _ => columns,
         };
         let height = TILE / width;
+        if self.fetches && columns >= LONG && plane.some_columns_are_in_place() {
+            plane.fetch();
+        }
         for left in (0..columns).step_by(width) {
             for top in (0..rows).step_by(height) {
                 let bottom = (top + height).min(rows);
@@ -147,9 +162,14 @@ impl<F: Float> Leaf<'_, F> {
             kernel,
             room,
             lanes,
+            ..
         } = self;
         let (rows, columns) = tile.targets.dim();
-        let width = if along_rows { columns } else { rows * columns };
+        let width = if along_rows && !tile.is_whole() {
+            columns
+        } else {
+            rows * columns
+        };
         let is_in_place = tile.predictions.is_none();
         let predictions = tile
             .predictions
@@ -225,7 +245,7 @@ impl<'b, F: Float, T: Target<F>> Input<'b, F, T> {
             Some(Stream::Constant(_)) if is_constant_fine => {}
             _ => {
                 let copy = room(spare, view.len());
-                gather(view, copy, pair);
+                copy_tile(view, copy, pair);
                 input.copy = Some(copy);
             }
         }
@@ -279,7 +299,7 @@ impl<'a, 'b, F: Float> Output<'a, 'b, F> {
         let copy = (!is_contiguous && !are_rows).then(|| {
             let copy = room(spare, size);
             if is_read {
-                gather(&view.view(), copy, None);
+                copy_tile(&view.view(), copy, None);
             }
             copy
         });
@@ -297,7 +317,7 @@ impl<'a, 'b, F: Float> Output<'a, 'b, F> {
 
     fn finish(self) {
         if let Some(copy) = self.copy {
-            scatter(copy, self.view);
+            copy_tile_back(copy, self.view);
         }
     }
 }
@@ -310,6 +330,29 @@ impl<F: Float, T: Target<F>> Plane<'_, F, T> {
     fn some_columns_are_in_place(&self) -> bool {
         self.each_strides()
             .any(|strides| strides[0] == 1 && strides[1] != 1)
+    }
+
+    /// Whether nothing is in place row by row that is not as a whole.
+    fn is_whole(&self) -> bool {
+        let columns = self.targets.ncols() as isize;
+        self.each_strides()
+            .all(|strides| strides[1] != 1 || strides[0] == columns)
+    }
+
+    /// Fetches all operands, each along its own axis.
+    fn fetch(&self) {
+        fetch(&self.targets);
+        if let Some(predictions) = &self.predictions {
+            fetch(predictions);
+        }
+        match &self.weights {
+            Weights::None => {}
+            Weights::Floats(weights) => fetch(weights),
+            Weights::Mask(mask) => fetch(mask),
+        }
+        for output in [&self.loss, &self.gradient].into_iter().flatten() {
+            fetch(&output.view());
+        }
     }
 
     fn tile(&mut self, rows: Range<usize>, columns: Range<usize>) -> Plane<'_, F, T> {
@@ -406,7 +449,7 @@ fn plane_mut<A>(mut view: ArrayViewMutD<'_, A>) -> Option<ArrayViewMut2<'_, A>> 
 }
 
 /// Copies a tile to a slice in row-major order.
-pub(super) fn gather<F: Float, T: Target<F>>(
+fn copy_tile<F: Float, T: Target<F>>(
     from: &ArrayView2<'_, T>,
     to: &mut [F],
     pair: Option<BinaryLabels>,
@@ -417,8 +460,82 @@ pub(super) fn gather<F: Float, T: Target<F>>(
     }
 }
 
-/// Copies a tile to one whose rows are contiguous.
-pub(super) fn copy<F: Float, T: Target<F>>(
+/// The inverse of [`copy_tile`].
+fn copy_tile_back<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
+    if let Ok(from) = ArrayView2::from_shape(to.raw_dim(), from) {
+        copy_back(from, to);
+    }
+}
+
+/// Copies rows to a slice, one after the other; what lies along columns is fetched ahead.
+pub(super) fn gather<F: Float, T: Target<F>>(from: &ArrayView2<'_, T>, to: &mut [F]) {
+    if let Ok(to) = ArrayViewMut2::from_shape(from.raw_dim(), to) {
+        copy_ahead(from, to);
+    }
+}
+
+/// The inverse of [`gather`].
+pub(super) fn scatter<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
+    if let Ok(from) = ArrayView2::from_shape(to.raw_dim(), from) {
+        copy_back_ahead(from, to);
+    }
+}
+
+/// Copies rows to contiguous ones; what lies along columns is fetched ahead.
+pub(super) fn copy_ahead<F: Float, T: Target<F>>(
+    from: &ArrayView2<'_, T>,
+    mut to: ArrayViewMut2<'_, F>,
+) {
+    for stretch in stretches(from) {
+        let from = from.slice_axis(Axis(1), stretch);
+        if by_columns(&from) {
+            fetch(&from);
+        }
+        copy(&from, to.slice_axis_mut(Axis(1), stretch), None);
+    }
+}
+
+/// The inverse of [`copy_ahead`].
+pub(super) fn copy_back_ahead<F: Float>(from: ArrayView2<'_, F>, mut to: ArrayViewMut2<'_, F>) {
+    for stretch in stretches(&to) {
+        let to = to.slice_axis_mut(Axis(1), stretch);
+        if by_columns(&to) {
+            fetch(&to.view());
+        }
+        copy_back(from.slice_axis(Axis(1), stretch), to);
+    }
+}
+
+/// The columns, as many at a time as may be fetched before they are used.
+fn stretches<S: RawData>(rows: &ArrayBase<S, Ix2>) -> impl Iterator<Item = Slice> + use<S> {
+    let columns = rows.ncols();
+    let stretch = if by_columns(rows) {
+        (STRETCH / rows.nrows().max(1)).max(SQUARE)
+    } else {
+        columns.max(1)
+    };
+    let starts = (0..columns).step_by(stretch);
+    starts.map(move |start| Slice::from(start..columns.min(start + stretch)))
+}
+
+/// Reads a little of every line of memory: loads and nothing else, so that many are under way at once.
+fn fetch<T: Copy>(tile: &ArrayView2<'_, T>) {
+    let along = Axis(usize::from(!by_columns(tile)));
+    let line = (LINE / size_of::<T>()).max(1);
+    for lane in tile.lanes(along) {
+        for x in lane.to_slice().unwrap_or_default().iter().step_by(line) {
+            black_box(*x);
+        }
+    }
+}
+
+/// Whether the columns are contiguous.
+fn by_columns<S: RawData>(tile: &ArrayBase<S, Ix2>) -> bool {
+    tile.strides()[0] == 1 && tile.strides()[1] != 1
+}
+
+/// Copies rows to contiguous ones.
+fn copy<F: Float, T: Target<F>>(
     from: &ArrayView2<'_, T>,
     to: ArrayViewMut2<'_, F>,
     pair: Option<BinaryLabels>,
@@ -430,25 +547,13 @@ pub(super) fn copy<F: Float, T: Target<F>>(
     }
 }
 
-/// The inverse of [`gather`].
-pub(super) fn scatter<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
-    if let Ok(from) = ArrayView2::from_shape(to.raw_dim(), from) {
-        copy_back(from, to);
-    }
-}
-
 /// The inverse of [`copy`].
-pub(super) fn copy_back<F: Float>(from: ArrayView2<'_, F>, to: ArrayViewMut2<'_, F>) {
+fn copy_back<F: Float>(from: ArrayView2<'_, F>, to: ArrayViewMut2<'_, F>) {
     if by_columns(&to) {
         transpose(from, to.reversed_axes(), None);
     } else {
         copy_rows(from, to, None);
     }
-}
-
-/// Whether the columns are contiguous.
-pub(super) fn by_columns<S: RawData>(tile: &ArrayBase<S, Ix2>) -> bool {
-    tile.strides()[0] == 1 && tile.strides()[1] != 1
 }
 
 fn copy_rows<F: Float, T: Target<F>>(
@@ -513,17 +618,21 @@ impl<F: Float, T: Target<F>> simd::Work for Squares<'_, '_, F, T> {
         // Of its own, so that the compiler need not read them again after each write.
         let (from, mut to) = (self.from.view(), self.to.view_mut());
         let zeros = [F::zero(); SQUARE];
+        let shuffles = Shuffles::new();
         for top in covers(to.nrows(), SQUARE) {
             let (_, below) = to.view_mut().split_at(Axis(0), top);
             let mut below = below.into_outer_iter_mut().map(ArrayViewMut::into_slice);
             let mut lines: [&mut [F]; SQUARE] =
                 from_fn(|_| below.next().flatten().unwrap_or_default());
             for left in covers(from.nrows(), SQUARE) {
-                let columns = F::transpose(from_fn(|k| {
-                    let row = from.index_axis_move(Axis(0), left + k).to_slice();
-                    let row = row.and_then(T::as_floats).and_then(|row| row.get(top..));
-                    row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
-                }));
+                let columns = F::transpose(
+                    shuffles,
+                    from_fn(|k| {
+                        let row = from.index_axis_move(Axis(0), left + k).to_slice();
+                        let row = row.and_then(T::as_floats).and_then(|row| row.get(top..));
+                        row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
+                    }),
+                );
                 for (line, column) in lines.iter_mut().zip(&columns) {
                     let place = line.get_mut(left..);
                     if let Some(place) = place.and_then(|line| line.first_chunk_mut()) {

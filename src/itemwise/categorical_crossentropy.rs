@@ -173,6 +173,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             scores: true,
             targets: true,
             gradient: Gradient::Written,
+            ..Access::NONE
         },
     )];
 

@@ -7,8 +7,8 @@ use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Block, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Part,
-    Piece, ROWS, RowKernel, as_floats, transpose, transpose_back,
+    Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
+    Part, Piece, ROWS, RowKernel, as_floats, transpose, transpose_back,
 };
 use crate::{Float, LossError, Target};
 
@@ -152,11 +152,11 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
     ];
 
     #[inline(always)]
-    fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
+    fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> LongRow<F> {
         let smooth = self.smoothing != F::zero();
         LongRow {
             item,
-            logit: F::nan(),
+            logit: item.label.map_or_else(F::nan, score),
             smoothed: smooth.then(|| self.smoothed(item.classes)),
             softmax: softmax::LongRow::new(),
             distances: Lanes::ZERO,
@@ -166,9 +166,22 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
     }
 
     #[inline(always)]
+    fn across(
+        self,
+        _pass: Pass,
+        known: &mut [Option<LongRow<F>>],
+        part: Part,
+        columns: Columns<'_, F>,
+    ) {
+        let rows = known.iter_mut().map(|row| row.as_mut());
+        let rows = rows.map(|row| row.map(|row| &mut row.softmax));
+        softmax::LongRow::look_across(rows, part, columns);
+    }
+
+    #[inline(always)]
     fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
         match pass {
-            Pass::Maximum => known.look(piece.part, piece.scores),
+            Pass::Maximum => known.softmax.look(piece.part, piece.scores),
             Pass::Terms => known.terms(piece),
             Pass::Sum => {}
             Pass::Gradient => known.gradient(piece),
@@ -193,7 +206,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
 /// A long row between its parts.
 pub(crate) struct LongRow<F: Float> {
     item: Item<F>,
-    /// That of the label, once it has been met.
+    /// That of the label.
     logit: F,
     /// Absent without smoothing.
     smoothed: Option<Smoothed<F>>,
@@ -207,15 +220,6 @@ pub(crate) struct LongRow<F: Float> {
 }
 
 impl<F: Float> LongRow<F> {
-    #[inline(always)]
-    fn look(&mut self, part: Part, logits: &[F]) {
-        self.softmax.look(part, logits);
-        let label = self.item.label.and_then(|label| part.offset_of(label));
-        if let Some(offset) = label {
-            self.logit = logits[offset];
-        }
-    }
-
     #[inline(always)]
     fn terms(&mut self, piece: Piece<'_, F>) {
         let Piece {

@@ -5,8 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Block, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Largest,
-    Piece, ROWS, RowKernel, as_floats, transpose, transpose_back, update,
+    Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
+    Largest, Part, Piece, ROWS, RowKernel, Strips, as_floats, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -121,6 +121,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
             Pass::Rivals,
             Access {
                 scores: true,
+                across: true,
                 ..Access::NONE
             },
         ),
@@ -134,16 +135,67 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     ];
 
     #[inline(always)]
-    fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
+    fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> LongRow<F> {
         // Rows of targets have become labels.
+        let label = item.label.unwrap_or(0);
         LongRow {
-            label: item.label.unwrap_or(0),
-            own: F::nan(),
+            label,
+            own: score(label),
             rival: Largest::new(),
             rival_class: None,
             any_nan: false,
             margin: F::nan(),
             coefficient: item.coefficient,
+        }
+    }
+
+    #[inline(always)]
+    fn across(
+        self,
+        _pass: Pass,
+        known: &mut [Option<LongRow<F>>],
+        part: Part,
+        columns: Columns<'_, F>,
+    ) {
+        let (zero, one) = (F::zero(), F::one());
+        // Where in this part the label is, else nowhere.
+        let mut labels: Strips<F> = [[-one; ROWS]; _];
+        for (label, known) in labels.as_flattened_mut().iter_mut().zip(&*known) {
+            let offset = known.as_ref().and_then(|row| part.offset_of(row.label));
+            *label = offset.map_or(-one, |offset| F::narrow(offset as f64));
+        }
+        let mut rivals: Strips<F> = [[F::neg_infinity(); ROWS]; _];
+        let mut rival_classes: Strips<F> = [[zero; ROWS]; _];
+        let mut nans: Strips<F> = [[zero; ROWS]; _];
+        let mut class = zero;
+        for scores in columns.classes() {
+            for (strip, scores) in scores {
+                let labels = &labels[strip];
+                let (rivals, nans) = (&mut rivals[strip], &mut nans[strip]);
+                let rival_classes = &mut rival_classes[strip];
+                for i in 0..ROWS {
+                    let is_own = labels[i] == class;
+                    let x = if is_own { F::neg_infinity() } else { scores[i] };
+                    let is_ahead = x > rivals[i];
+                    rivals[i] = update(is_ahead, x, rivals[i]);
+                    rival_classes[i] = update(is_ahead, class, rival_classes[i]);
+                    nans[i] = update(x.is_nan(), one, nans[i]);
+                }
+            }
+            class += one;
+        }
+        let found = rivals
+            .as_flattened()
+            .iter()
+            .zip(rival_classes.as_flattened());
+        let found = found.zip(nans.as_flattened());
+        for (row, ((&rival, class), &nan)) in known.iter_mut().zip(found) {
+            if let Some(row) = row {
+                if row.rival.look_at(part, rival) {
+                    row.rival_class = Some(part.start + class.widen() as usize);
+                }
+                row.any_nan |= nan == one;
+            }
         }
     }
 
@@ -154,10 +206,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         match pass {
             Pass::Rivals => {
                 let rivals = match own {
-                    Some(offset) => {
-                        known.own = piece.scores[offset];
-                        without(offset, piece.scores, &mut piece.work.values)
-                    }
+                    Some(offset) => without(offset, piece.scores, &mut piece.work.values),
                     None => piece.scores,
                 };
                 let is_ahead = known.rival.look(part, rivals);
@@ -225,7 +274,7 @@ pub(crate) enum Pass {
 /// A long row between its parts.
 pub(crate) struct LongRow<F> {
     label: usize,
-    /// Its score, once it has been met.
+    /// Its score.
     own: F,
     rival: Largest<F>,
     /// The first class that has it.

@@ -11,8 +11,8 @@
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Part, Piece,
-    ROWS, Rooms, RowKernel, Sink, Source, update,
+    Access, AnyRowKernel, Band, Block, Columns, Gradient, Group, GroupTargets, Item, Largest, Part,
+    Piece, ROWS, Rooms, RowKernel, Sink, Source, update,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -199,6 +199,7 @@ pub(crate) enum Pass {
 /// What [`LongRow::look`] needs.
 pub(crate) const MAXIMUM: Access = Access {
     scores: true,
+    across: true,
     ..Access::NONE
 };
 
@@ -274,6 +275,20 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn look(&mut self, part: Part, logits: &[F]) {
         self.largest.look(part, logits);
+    }
+
+    /// The same for several rows.
+    #[inline(always)]
+    pub(crate) fn look_across<'k>(
+        rows: impl Iterator<Item = Option<&'k mut Self>>,
+        part: Part,
+        logits: Columns<'_, F>,
+    ) {
+        for (row, maximum) in rows.zip(logits.largest().into_iter().flatten()) {
+            if let Some(row) = row {
+                row.largest.look_at(part, maximum);
+            }
+        }
     }
 
     /// What follows from the maximum.

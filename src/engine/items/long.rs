@@ -1,4 +1,4 @@
-//! Long rows: one by one where they are contiguous, else copied, as a whole if a few fit, or part by part.
+//! Long rows: one by one where they are contiguous, else copied, as a whole or part by part.
 
 use std::array::from_fn;
 
@@ -11,8 +11,7 @@ use super::operands::Rows;
 use super::{Targets, Work};
 use crate::engine::elementwise::Weights;
 use crate::engine::rows::{
-    BLOCK, Band, Block, Dense, Item, LINE, Part, Room, Rooms, Sink, Source, TOGETHER, copy_part,
-    named,
+    BLOCK, Band, Block, Dense, Item, Part, Room, Rooms, Sink, Source, TOGETHER, copy_part, named,
 };
 use crate::engine::tiles::{gather, scatter};
 use crate::float::{Float, Target};
@@ -53,7 +52,7 @@ fn with_room<F: Float, const BLOCKS: usize>(run: &mut dyn FnMut(Room<'_, F>)) {
     run(Rooms::<F, BLOCKS>::new().room());
 }
 
-/// Rows that are not contiguous: copied as a whole if a few fit, else part by part.
+/// Rows that are not contiguous: part by part where they share lines of memory or are too long to be copied as a whole.
 fn with_copies<F: Float, T: Target<F>>(
     rows: Rows<'_, F, T>,
     losses: &mut [F],
@@ -61,13 +60,12 @@ fn with_copies<F: Float, T: Target<F>>(
     room: Room<'_, F>,
 ) {
     let blocks = room.blocks();
-    let shared = rows.share_lines();
-    let least = if shared { LINE / size_of::<F>() } else { 1 };
-    if work.classes * least.min(losses.len()) <= blocks * BLOCK {
+    if rows.share_lines() {
+        bands::<F, T, TOGETHER>(rows, losses, work, blocks, room);
+    } else if work.classes <= blocks * BLOCK {
         whole(rows, losses, work, room);
     } else {
-        let at_once = if shared { blocks } else { SEVERAL };
-        bands::<F, T, TOGETHER>(rows, losses, work, at_once, room);
+        bands::<F, T, TOGETHER>(rows, losses, work, SEVERAL, room);
     }
 }
 
@@ -93,11 +91,11 @@ fn whole<F: Float, T: Target<F>>(
             direct => (direct, None),
         };
         if let (None, Some(view)) = (&part.scores, &strided) {
-            gather(&view.view(), gradient_copies, None);
+            gather(&view.view(), gradient_copies);
         }
         let scores = match part.scores {
             Some(view) if !are_slices(&view) => {
-                gather(&view, score_copies, None);
+                gather(&view, score_copies);
                 ArrayView2::from_shape(shape, &*score_copies).ok()
             }
             direct => direct.map(|view| view.reborrow()),
@@ -110,7 +108,7 @@ fn whole<F: Float, T: Target<F>>(
         match part.targets {
             Targets::Dense(view) => {
                 let copies = &mut target_copies[..size];
-                gather(&view, copies, None);
+                gather(&view, copies);
                 let targets = ArrayView2::from_shape(shape, &*copies);
                 let targets = targets.map_or(Targets::None, Targets::Dense);
                 each::<F, F>(operands(scores, targets, weights, gradient), losses, work);

@@ -20,10 +20,11 @@ use super::elementwise::{Weights, of_mask};
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
-use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, LINE, ROWS, SHORT, TOGETHER};
+use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, TOGETHER};
 use super::shape::distinct;
 use super::simd::Lines;
 use super::span::unzip;
+use super::tiles::LINE;
 use crate::float::{Float, Target};
 
 /// How many short rows a kernel gets at once, where they lie one after the other.

@@ -96,7 +96,7 @@ fn batches<F: Float, T: Target<F>>(
             match view.to_slice() {
                 Some(slice) => slice,
                 None => {
-                    gather(&view, score_copy, None);
+                    gather(&view, score_copy);
                     &*score_copy
                 }
             }
@@ -107,7 +107,7 @@ fn batches<F: Float, T: Target<F>>(
                 BatchTargets::Dense(match view.to_slice().and_then(T::as_floats) {
                     Some(floats) => floats,
                     None => {
-                        gather(&view, target_copy, None);
+                        gather(&view, target_copy);
                         target_copy
                     }
                 })
@@ -116,7 +116,7 @@ fn batches<F: Float, T: Target<F>>(
         };
         let direct = out.as_ref().is_none_or(|out| out.is_standard_layout());
         if let (false, None, Some(out)) = (direct, scores, &out) {
-            gather(&out.view(), gradient_copy, None);
+            gather(&out.view(), gradient_copy);
         }
         let mut direct_out = out.as_mut().and_then(|out| out.as_slice_mut());
         work.kernel.batch(Batch {

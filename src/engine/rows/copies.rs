@@ -1,18 +1,10 @@
 //! Parts of long rows that are copied: where they are not contiguous, or end before the part does.
 
-use std::hint::black_box;
-use std::ops::Range;
-
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, ShapeBuilder, Slice};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, ShapeBuilder, Slice};
 
 use super::parts::{BLOCK, Part};
-use crate::engine::tiles::{by_columns, copy, copy_back};
+use crate::engine::tiles::{copy_ahead, copy_back_ahead};
 use crate::float::{Float, Target};
-
-/// How many classes are fetched at once where they lie along columns.
-const STRETCH: usize = 64;
-/// The bytes of a line of memory.
-pub(in crate::engine) const LINE: usize = 64;
 
 /// Room for a part of a long row.
 pub(crate) type Block<F> = [F; BLOCK];
@@ -170,15 +162,10 @@ pub(in crate::engine) fn copy_part<F: Float, T: Target<F>>(
     part: Part,
     copies: &mut [Block<F>],
 ) {
-    let count = rows.nrows();
-    for span in stretches(part, rows.ncols()) {
-        let from = rows.slice_axis(Axis(1), Slice::from(span.clone()));
-        fetch(&from);
-        let place = copies.as_flattened_mut().get_mut(span.start - part.start..);
-        let shape = (count, span.len()).strides((BLOCK, 1));
-        if let Some(Ok(to)) = place.map(|place| ArrayViewMut2::from_shape(shape, place)) {
-            copy(&from, to, None);
-        }
+    let from = rows.slice_axis(Axis(1), within(part, rows.ncols()));
+    let shape = from.raw_dim().strides(Ix2(BLOCK, 1));
+    if let Ok(to) = ArrayViewMut2::from_shape(shape, copies.as_flattened_mut()) {
+        copy_ahead(&from, to);
     }
 }
 
@@ -188,36 +175,17 @@ pub(super) fn copy_part_back<F: Float>(
     part: Part,
     rows: &mut ArrayViewMut2<'_, F>,
 ) {
-    let count = rows.nrows();
-    for span in stretches(part, rows.ncols()) {
-        let to = rows.slice_axis_mut(Axis(1), Slice::from(span.clone()));
-        fetch(&to.view());
-        let place = copies.as_flattened().get(span.start - part.start..);
-        let shape = (count, span.len()).strides((BLOCK, 1));
-        if let Some(Ok(from)) = place.map(|place| ArrayView2::from_shape(shape, place)) {
-            copy_back(from, to);
-        }
+    let span = within(part, rows.ncols());
+    let to = rows.slice_axis_mut(Axis(1), span);
+    let shape = to.raw_dim().strides(Ix2(BLOCK, 1));
+    if let Ok(from) = ArrayView2::from_shape(shape, copies.as_flattened()) {
+        copy_back_ahead(from, to);
     }
 }
 
-/// The classes of a part, as many at a time as may be fetched before they are used.
-fn stretches(part: Part, classes: usize) -> impl Iterator<Item = Range<usize>> {
-    let end = classes.min(part.start + part.len);
-    let starts = (part.start..end).step_by(STRETCH);
-    starts.map(move |start| start..end.min(start + STRETCH))
-}
-
-/// Reads a little of every line of memory where rows are columns of it: loads and nothing else, so that many are under
-/// way at once.
-fn fetch<T: Copy>(rows: &ArrayView2<'_, T>) {
-    if by_columns(rows) {
-        let line = (LINE / size_of::<T>()).max(1);
-        for class in rows.axis_iter(Axis(1)) {
-            for x in class.to_slice().unwrap_or_default().iter().step_by(line) {
-                black_box(*x);
-            }
-        }
-    }
+/// The classes of a part.
+fn within(part: Part, classes: usize) -> Slice {
+    Slice::from(part.start..classes.min(part.start + part.len))
 }
 
 pub(super) fn pad<F: Float>(copies: &mut [Block<F>], part: Part, classes: usize, padding: F) {

@@ -1,13 +1,13 @@
 //! Long rows: pass after pass, part by part. A contiguous row is treated alone; rows that are not are treated together,
 //! a part of each at a time, since a line of memory may hold an element of each of them.
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::RowKernel;
 use super::copies::{
     Copies, Room, Source, Workspace, copy_of, copy_part, copy_part_back, pad, part_of,
 };
-use super::parts::{Part, Parts};
+use super::parts::{Columns, Part, Parts};
 use crate::engine::simd;
 use crate::float::Float;
 
@@ -17,6 +17,9 @@ pub(crate) struct Access {
     pub(crate) scores: bool,
     pub(crate) targets: bool,
     pub(crate) gradient: Gradient,
+    /// Whether scores that lie along columns are read there: [`RowKernel::across`] then takes the place of
+    /// [`RowKernel::part`]. For passes that read scores and nothing else.
+    pub(crate) across: bool,
 }
 
 impl Access {
@@ -24,6 +27,7 @@ impl Access {
         scores: false,
         targets: false,
         gradient: Gradient::Unused,
+        across: false,
     };
 }
 
@@ -129,6 +133,17 @@ impl<F: Float> Band<'_, '_, F> {
         score.copied().unwrap_or_else(F::nan)
     }
 
+    /// The scores, if their columns are contiguous.
+    #[inline(always)]
+    fn score_columns(&self) -> Option<ArrayView2<'_, F>> {
+        let scores = match (&self.scores, &self.gradient) {
+            (Some(Source::View(view)), _) => view.view(),
+            (None, Some(Sink::View(view))) => view.view(),
+            _ => return None,
+        };
+        (scores.nrows() > 1 && scores.stride_of(Axis(0)) == 1).then_some(scores)
+    }
+
     #[inline(always)]
     fn lines(&mut self, row: usize, access: Access) -> Lines<'_, F> {
         Lines {
@@ -200,7 +215,7 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             access: Access {
                 scores: access.scores || (access.gradient.is_read() && !keeps),
                 targets: access.targets && self.band.targets.is_some(),
-                gradient: access.gradient,
+                ..access
             },
             keeps,
             wants_gradient: self.band.gradient.is_some(),
@@ -249,6 +264,15 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         } = self;
         let classes = band.classes;
         let access = turn.access;
+        if access.across
+            && let Some(scores) = band.score_columns()
+        {
+            for part in Parts::of(classes) {
+                let columns = Columns::of(&scores, part);
+                turn.kernel.across(turn.pass, known, part, columns);
+            }
+            return;
+        }
         for part in Parts::of(classes) {
             if let (true, Some(source)) = (access.targets, &band.targets) {
                 source.copy(part, classes, zero, room.targets);
@@ -314,6 +338,7 @@ impl<K, P: Copy> Turn<K, P> {
             scores: reads_scores,
             targets: reads_targets,
             gradient: use_of_gradient,
+            ..
         } = self.access;
         let (zero, padding) = (F::zero(), K::padding());
         let end = part.start + part.len;

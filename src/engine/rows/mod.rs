@@ -12,12 +12,12 @@ mod short;
 
 use std::array::from_fn;
 
+pub(super) use copies::copy_part;
 pub(crate) use copies::{Block, Room, Rooms, Source};
-pub(super) use copies::{LINE, copy_part};
 use long::Passes;
 pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink};
 pub(super) use named::{are_one_hot, named};
-pub(crate) use parts::{BLOCK, Largest, Part};
+pub(crate) use parts::{BLOCK, Columns, Largest, Part, Strips};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Panel, ROWS, as_floats, transpose,
     transpose_back, update,
@@ -66,6 +66,16 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> Self::Known;
     /// A part of a pass; its gradient is that times the coefficient.
     fn part(self, pass: Self::Pass, known: &mut Self::Known, piece: Piece<'_, F>);
+    /// A part of a pass that is [`Access::across`] over several rows, by its columns: each holds the scores of a class.
+    #[inline(always)]
+    fn across(
+        self,
+        _pass: Self::Pass,
+        _known: &mut [Option<Self::Known>],
+        _part: Part,
+        _columns: Columns<'_, F>,
+    ) {
+    }
     /// What follows from all parts of a pass.
     #[inline(always)]
     fn after(self, _pass: Self::Pass, _known: &mut Self::Known) {}

@@ -3,6 +3,9 @@
 use std::array::from_fn;
 use std::hint::black_box;
 
+use ndarray::{ArrayView2, Axis, Slice};
+
+use super::{ROWS, TOGETHER};
 use crate::float::Float;
 
 /// How many elements of a long row a kernel sees at once at most, but for a pass that is element by element.
@@ -52,6 +55,59 @@ impl Iterator for Parts {
     }
 }
 
+/// A part of several rows whose columns are contiguous: the scores of a class of at most [`TOGETHER`] rows.
+pub(crate) struct Columns<'a, F>(ArrayView2<'a, F>);
+
+/// Something of each of several rows, so many at a time.
+pub(crate) type Strips<F> = [[F; ROWS]; TOGETHER / ROWS];
+
+impl<'a, F: Float> Columns<'a, F> {
+    pub(super) fn of(rows: &'a ArrayView2<'_, F>, part: Part) -> Self {
+        let end = rows.ncols().min(part.start + part.len);
+        Self(rows.slice_axis(Axis(1), Slice::from(part.start..end)))
+    }
+
+    /// The scores class by class, each with the number of the strip; NaN behind the last row.
+    #[inline(always)]
+    pub(crate) fn classes(&self) -> impl Iterator<Item = impl Iterator<Item = (usize, [F; ROWS])>> {
+        let columns = self.0.columns().into_iter();
+        columns.map(|column| {
+            let scores = column.to_slice().unwrap_or_default();
+            let strips = scores.chunks(ROWS).map(strip).enumerate();
+            strips.take(TOGETHER / ROWS)
+        })
+    }
+
+    /// The largest number of each row, as [`Largest`] finds it.
+    #[inline(always)]
+    pub(crate) fn largest(&self) -> Strips<F> {
+        let mut largest = [[F::neg_infinity(); ROWS]; TOGETHER / ROWS];
+        for scores in self.classes() {
+            for (strip, scores) in scores {
+                let largest = &mut largest[strip];
+                for i in 0..ROWS {
+                    largest[i] = greater(scores[i], largest[i]);
+                }
+            }
+        }
+        largest
+    }
+}
+
+#[inline(always)]
+fn strip<F: Float>(scores: &[F]) -> [F; ROWS] {
+    match scores.first_chunk() {
+        Some(scores) => *scores,
+        None => {
+            let mut padded = [F::nan(); ROWS];
+            for (to, &x) in padded.iter_mut().zip(scores) {
+                *to = x;
+            }
+            padded
+        }
+    }
+}
+
 /// The largest number of a row, and where it was first met.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Largest<F> {
@@ -73,7 +129,14 @@ impl<F: Float> Largest<F> {
     /// Takes the next part into account; whether there is a greater value in it.
     #[inline(always)]
     pub(crate) fn look(&mut self, part: Part, values: &[F]) -> bool {
-        let value = largest(values);
+        self.look_at(part, largest(values))
+    }
+
+    /// The same of the part's largest number.
+    #[inline(always)]
+    pub(crate) fn look_at(&mut self, part: Part, largest: F) -> bool {
+        // of zeros of both signs, +0
+        let value = largest + F::zero();
         let is_greater = value > self.value;
         if is_greater {
             (self.value, self.start) = (value, part.start);
@@ -112,9 +175,7 @@ fn largest<F: Float>(values: &[F]) -> F {
         greater(greater(a[i], b[i]), greater(c[i], d[i]))
     }));
     let of_rest = rest.iter().fold(F::neg_infinity(), |m, &x| greater(x, m));
-    let of_all = of_lanes.iter().fold(of_rest, |m, &x| greater(x, m));
-    // of zeros of both signs, +0
-    of_all + F::zero()
+    of_lanes.iter().fold(of_rest, |m, &x| greater(x, m))
 }
 
 /// The greater number; `known`, which is no NaN, where `x` is one.

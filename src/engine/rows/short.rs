@@ -1,7 +1,7 @@
 //! Short rows: in groups, one lane a row.
 
 use super::RowKernel;
-use crate::engine::simd::{TILE, covers};
+use crate::engine::simd::{Shuffles, TILE, covers};
 use crate::float::Float;
 
 /// How many short rows a group has at most.
@@ -166,6 +166,7 @@ pub(crate) fn as_floats<F: Float>(labels: &[usize; ROWS]) -> [F; ROWS] {
 /// Rows of scores, one class after the other; what the panel holds for rows that are not there is unspecified.
 #[inline(always)]
 pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
+    let shuffles = Shuffles::new();
     let classes = panel.len();
     let mut done = 0;
     if classes >= TILE {
@@ -174,7 +175,7 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
                 let Some(square) = square(rows, classes, class) else {
                     continue;
                 };
-                let columns = F::transpose(square);
+                let columns = F::transpose(shuffles, square);
                 for (lanes, column) in panel[class..].iter_mut().zip(&columns) {
                     if let Some(lanes) = lanes[done..].first_chunk_mut() {
                         *lanes = *column;
@@ -197,6 +198,7 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
 /// The inverse of [`transpose`].
 #[inline(always)]
 pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
+    let shuffles = Shuffles::new();
     let classes = panel.len();
     let mut done = 0;
     if classes >= TILE {
@@ -206,7 +208,7 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
                 let Some(square) = square(&lanes[done..], ROWS, 0) else {
                     continue;
                 };
-                let rows_of_square = F::transpose(square);
+                let rows_of_square = F::transpose(shuffles, square);
                 for (row, of_square) in rows.chunks_exact_mut(classes).zip(&rows_of_square) {
                     if let Some(to) = row[class..].first_chunk_mut() {
                         *to = *of_square;
