@@ -240,12 +240,8 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         let classes = band.classes;
         let mut lines = band.lines(0, turn.access);
         if let (Some(known), Some(mut copies)) = (known.first_mut(), room.of_row(0)) {
-            if !turn.access.scores && !turn.access.targets {
-                // Element by element.
-                let whole = Part {
-                    start: 0,
-                    len: classes,
-                };
+            if turn.sees_gradient_alone() {
+                let whole = Part::whole(classes);
                 turn.step(whole, classes, known.as_mut(), &mut lines, &mut copies);
                 return;
             }
@@ -270,6 +266,16 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             for part in Parts::of(classes) {
                 let columns = Columns::of(&scores, part);
                 turn.kernel.across(turn.pass, known, part, columns);
+            }
+            return;
+        }
+        if turn.sees_gradient_alone() && matches!(band.gradient, Some(Sink::Slices(_))) {
+            for (row, known) in known.iter_mut().enumerate() {
+                if let Some(mut copies) = room.of_row(row) {
+                    let whole = Part::whole(classes);
+                    let mut lines = band.lines(row, access);
+                    turn.step(whole, classes, known.as_mut(), &mut lines, &mut copies);
+                }
             }
             return;
         }
@@ -322,6 +328,12 @@ struct Lines<'l, F> {
 }
 
 impl<K, P: Copy> Turn<K, P> {
+    /// Whether the pass is element by element, so that it may see a contiguous row at once.
+    #[inline(always)]
+    fn sees_gradient_alone(&self) -> bool {
+        !self.access.scores && !self.access.targets
+    }
+
     /// A part of a row; `known` is absent for one that is left out.
     #[inline(always)]
     fn step<F: Float>(

@@ -21,6 +21,14 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// All of a row, for what is element by element.
+    pub(super) fn whole(classes: usize) -> Self {
+        Self {
+            start: 0,
+            len: classes,
+        }
+    }
+
     /// Where the class is in this part, if it is there.
     #[inline(always)]
     pub(crate) fn offset_of(self, class: usize) -> Option<usize> {
