@@ -193,7 +193,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
                 source,
                 work.classes,
                 room.of_targets(),
-                &mut classes,
+                &mut classes[..losses.len()],
             );
         }
         let item = |row: usize| {
@@ -265,12 +265,12 @@ pub(super) fn slices<'a, F: Float, T: Target<F>, const ROWS: usize>(
 }
 
 /// Whether every row is contiguous.
-pub(super) fn are_slices<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
+fn are_slices<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
     rows.ncols() <= 1 || rows.strides()[1] == 1
 }
 
 /// Whether elements of several rows lie closer together than those of a row.
-fn are_columns<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
+pub(super) fn are_columns<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
     let [of_rows, of_classes] = [rows.strides()[0], rows.strides()[1]].map(isize::unsigned_abs);
     rows.nrows() > 1 && 0 < of_rows && of_rows < of_classes
 }

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
-use super::long::{are_slices, slices};
+use super::long::{are_columns, slices};
 use crate::engine::parallel;
 use crate::engine::rows::{self, BLOCK, Block, Part, SHORT, Source, TOGETHER, copy_part};
 use crate::float::{Float, Target};
@@ -47,10 +47,10 @@ fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool
         left && right
     } else if rows.ncols() <= SHORT {
         rows.rows().into_iter().all(|row| is_one_hot(&row))
-    } else if are_slices(&rows) {
-        bands::<F, T, 1>(&rows)
-    } else {
+    } else if are_columns(&rows) {
         together(&rows)
+    } else {
+        bands::<F, T, 1>(&rows)
     }
 }
 

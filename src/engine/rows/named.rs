@@ -6,7 +6,8 @@ use super::{Dense, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
 
-/// Finds the class that each of several rows names, at most [`TOGETHER`]; `None` where it names none.
+/// Finds the class that each of several rows names, as many as `found` has room for, at most [`TOGETHER`]; `None` where
+/// it names none.
 pub(in crate::engine) fn named<F: Float>(
     dense: Dense,
     rows: Source<'_, F>,
@@ -14,10 +15,12 @@ pub(in crate::engine) fn named<F: Float>(
     copies: &mut [Block<F>],
     found: &mut [Option<usize>],
 ) {
+    let count = found.len().min(copies.len());
+    let copies = &mut copies[..count];
     match dense {
         Dense::Distribution => found.fill(None),
         Dense::OneHot => {
-            let of_rows = search(rows, classes, copies, [TheOne { class: None }; TOGETHER]);
+            let of_rows = search(rows, classes, copies, TheOne { class: None });
             for (class, row) in found.iter_mut().zip(of_rows) {
                 *class = row.class;
             }
@@ -28,7 +31,7 @@ pub(in crate::engine) fn named<F: Float>(
                 class: None,
                 any_nan: false,
             };
-            let of_rows = search(rows, classes, copies, [state; TOGETHER]);
+            let of_rows = search(rows, classes, copies, state);
             for (class, row) in found.iter_mut().zip(of_rows) {
                 // Of −∞ alone, the first.
                 *class = (!row.any_nan).then_some(row.class.unwrap_or(0));
@@ -48,7 +51,8 @@ pub(in crate::engine) fn are_one_hot<F: Float>(
         ones: 0,
         others: false,
     };
-    let of_rows = search(rows, classes, copies, [state; TOGETHER]);
+    let count = count.min(copies.len());
+    let of_rows = search(rows, classes, &mut copies[..count], state);
     let mut of_rows = of_rows.iter().take(count);
     of_rows.all(|row| row.ones == 1 && !row.others)
 }
@@ -63,12 +67,14 @@ trait Look<F: Float>: Copy {
     fn look(&mut self, part: Part, targets: &[F]);
 }
 
+/// What is found of each row that there is a copy for.
 fn search<F: Float, L: Look<F>>(
     rows: Source<'_, F>,
     classes: usize,
     copies: &mut [Block<F>],
-    mut states: [L; TOGETHER],
+    start: L,
 ) -> [L; TOGETHER] {
+    let mut states = [start; TOGETHER];
     simd::dispatch(Search {
         rows,
         classes,
