@@ -4,7 +4,7 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use crate::elementwise::{ElementwiseLoss, TargetShape};
 use crate::engine::rows::{
-    Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel, Part, Piece, ROWS,
+    Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel, Piece, ROWS,
     RowKernel, Strips, as_floats, transpose,
 };
 use crate::engine::shape::allocate;
@@ -210,7 +210,8 @@ impl<F: Float> RowKernel<F> for AmongLargest {
     }
 
     #[inline(always)]
-    fn across(self, (): (), known: &mut [Option<LongRow<F>>], part: Part, columns: Columns<'_, F>) {
+    fn across(self, (): (), known: &mut [Option<LongRow<F>>], columns: Columns<'_, F>) {
+        let part = columns.part;
         let (zero, one) = (F::zero(), F::one());
         let mut own: Strips<F> = [[F::nan(); ROWS]; _];
         // Where in this part the label is, or −1 before it.

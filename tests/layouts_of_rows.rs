@@ -23,22 +23,21 @@ struct Laid<F> {
     backwards: Array2<F>,
 }
 
-const EVERY_SECOND: Slice = Slice {
-    start: 0,
-    end: None,
-    step: 2,
-};
-const BACKWARDS: Slice = Slice {
-    start: 0,
-    end: None,
-    step: -1,
-};
+fn every_second() -> Slice {
+    Slice::from(..).step_by(2)
+}
+
+fn backwards() -> Slice {
+    Slice::from(..).step_by(-1)
+}
 
 impl<F: Float> Laid<F> {
     fn new(plain: Array2<F>) -> Self {
         let mut spread = Array2::from_elem((plain.nrows(), 2 * plain.ncols()), F::nan());
-        spread.slice_axis_mut(Axis(1), EVERY_SECOND).assign(&plain);
-        let backwards = plain.slice_axis(Axis(1), BACKWARDS);
+        spread
+            .slice_axis_mut(Axis(1), every_second())
+            .assign(&plain);
+        let backwards = plain.slice_axis(Axis(1), backwards());
         Self {
             fortran: plain.t().as_standard_layout().into_owned(),
             backwards: backwards.as_standard_layout().into_owned(),
@@ -51,8 +50,8 @@ impl<F: Float> Laid<F> {
     fn views(&self) -> [(&'static str, ArrayView2<'_, F>); 3] {
         [
             ("by columns", self.fortran.t()),
-            ("stride 2", self.spread.slice_axis(Axis(1), EVERY_SECOND)),
-            ("backwards", self.backwards.slice_axis(Axis(1), BACKWARDS)),
+            ("stride 2", self.spread.slice_axis(Axis(1), every_second())),
+            ("backwards", self.backwards.slice_axis(Axis(1), backwards())),
         ]
     }
 }

@@ -3,8 +3,8 @@
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Part,
-    Piece, ROWS, RowKernel, transpose, transpose_back, update,
+    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Piece,
+    ROWS, RowKernel, transpose, transpose_back, update,
 };
 use crate::itemwise::softmax::{self, Maxima, Pass, Summary};
 
@@ -251,16 +251,8 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
     }
 
     #[inline(always)]
-    fn across(
-        self,
-        _pass: Pass,
-        known: &mut [Option<LongRow<F>>],
-        part: Part,
-        columns: Columns<'_, F>,
-    ) {
-        let rows = known.iter_mut().map(|row| row.as_mut());
-        let rows = rows.map(|row| row.map(|row| &mut row.softmax));
-        softmax::LongRow::look_across(rows, part, columns);
+    fn across(self, _: Pass, known: &mut [Option<LongRow<F>>], columns: Columns<'_, F>) {
+        softmax::look_across(known, |row| &mut row.softmax, columns);
     }
 
     #[inline(always)]

@@ -6,6 +6,7 @@
 //! A traversal is compiled once for a type of targets, a kernel once for an instruction set; they meet in a trait
 //! object, once a chunk.
 
+mod copying;
 pub(crate) mod elementwise;
 pub(crate) mod fresh;
 pub(crate) mod items;

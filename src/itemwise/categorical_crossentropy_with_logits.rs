@@ -166,16 +166,8 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
     }
 
     #[inline(always)]
-    fn across(
-        self,
-        _pass: Pass,
-        known: &mut [Option<LongRow<F>>],
-        part: Part,
-        columns: Columns<'_, F>,
-    ) {
-        let rows = known.iter_mut().map(|row| row.as_mut());
-        let rows = rows.map(|row| row.map(|row| &mut row.softmax));
-        softmax::LongRow::look_across(rows, part, columns);
+    fn across(self, _: Pass, known: &mut [Option<LongRow<F>>], columns: Columns<'_, F>) {
+        softmax::look_across(known, |row| &mut row.softmax, columns);
     }
 
     #[inline(always)]

@@ -6,7 +6,7 @@ use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
     Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    Largest, Part, Piece, ROWS, RowKernel, Strips, as_floats, transpose, transpose_back, update,
+    Largest, Piece, ROWS, RowKernel, Strips, as_floats, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -150,13 +150,8 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     }
 
     #[inline(always)]
-    fn across(
-        self,
-        _pass: Pass,
-        known: &mut [Option<LongRow<F>>],
-        part: Part,
-        columns: Columns<'_, F>,
-    ) {
+    fn across(self, _: Pass, known: &mut [Option<LongRow<F>>], columns: Columns<'_, F>) {
+        let part = columns.part;
         let (zero, one) = (F::zero(), F::one());
         // Where in this part the label is, else nowhere.
         let mut labels: Strips<F> = [[-one; ROWS]; _];

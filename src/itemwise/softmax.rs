@@ -277,20 +277,6 @@ impl<F: Float> LongRow<F> {
         self.largest.look(part, logits);
     }
 
-    /// The same for several rows.
-    #[inline(always)]
-    pub(crate) fn look_across<'k>(
-        rows: impl Iterator<Item = Option<&'k mut Self>>,
-        part: Part,
-        logits: Columns<'_, F>,
-    ) {
-        for (row, maximum) in rows.zip(logits.largest().into_iter().flatten()) {
-            if let Some(row) = row {
-                row.largest.look_at(part, maximum);
-            }
-        }
-    }
-
     /// What follows from the maximum.
     #[inline(always)]
     pub(crate) fn with_maximum(&mut self) {
@@ -387,6 +373,20 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn term(&self, logit: F) -> F {
         self.scale.map_or_else(F::nan, |scale| scale.term(logit))
+    }
+}
+
+/// As [`LongRow::look`], of several rows; `of` is where a kernel keeps what is known of a softmax.
+#[inline(always)]
+pub(crate) fn look_across<F: Float, K>(
+    known: &mut [Option<K>],
+    of: impl Fn(&mut K) -> &mut LongRow<F>,
+    logits: Columns<'_, F>,
+) {
+    for (row, maximum) in known.iter_mut().zip(logits.largest().as_flattened()) {
+        if let Some(row) = row {
+            of(row).largest.look_at(logits.part, *maximum);
+        }
     }
 }
 

@@ -9,11 +9,11 @@ use ndarray::{
 use super::aims::{Aim, aim};
 use super::operands::Rows;
 use super::{Targets, Work};
+use crate::engine::copying::{gather, scatter};
 use crate::engine::elementwise::Weights;
 use crate::engine::rows::{
     BLOCK, Band, Block, Dense, Item, Part, Room, Rooms, Sink, Source, TOGETHER, copy_part, named,
 };
-use crate::engine::tiles::{gather, scatter};
 use crate::float::{Float, Target};
 
 /// Blocks of copies for few elements: to clear more would take longer than the work.

@@ -16,6 +16,7 @@ pub(crate) use operands::{Operands, Rows, Targets};
 use picked::picked;
 use short::short;
 
+use super::copying::LINE;
 use super::elementwise::{Weights, of_mask};
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
@@ -24,7 +25,6 @@ use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, TOGETHER}
 use super::shape::distinct;
 use super::simd::Lines;
 use super::span::unzip;
-use super::tiles::LINE;
 use crate::float::{Float, Target};
 
 /// How many short rows a kernel gets at once, where they lie one after the other.

@@ -5,9 +5,9 @@ use ndarray::{Axis, Slice};
 use super::aims::{Aims, aims, factors, leave_out_weightless};
 use super::operands::Rows;
 use super::{BATCH, Targets, Work};
+use crate::engine::copying::{gather, scatter};
 use crate::engine::rows::{Batch, BatchTargets, Panel, ROWS, SHORT};
 use crate::engine::simd::Lines;
-use crate::engine::tiles::{gather, scatter};
 use crate::float::{Float, Target};
 
 pub(super) fn short<F: Float, T: Target<F>>(

@@ -3,7 +3,7 @@
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, ShapeBuilder, Slice};
 
 use super::parts::{BLOCK, Part};
-use crate::engine::tiles::{copy_ahead, copy_back_ahead};
+use crate::engine::copying::{copy_ahead, copy_back_ahead};
 use crate::float::{Float, Target};
 
 /// Room for a part of a long row.

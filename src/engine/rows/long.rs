@@ -4,10 +4,11 @@
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 
 use super::RowKernel;
+use super::columns::Columns;
 use super::copies::{
     Copies, Room, Source, Workspace, copy_of, copy_part, copy_part_back, pad, part_of,
 };
-use super::parts::{Columns, Part, Parts};
+use super::parts::{Part, Parts};
 use crate::engine::simd;
 use crate::float::Float;
 
@@ -264,8 +265,8 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             && let Some(scores) = band.score_columns()
         {
             for part in Parts::of(classes) {
-                let columns = Columns::of(&scores, part);
-                turn.kernel.across(turn.pass, known, part, columns);
+                let columns = Columns::of(part, &scores);
+                turn.kernel.across(turn.pass, known, columns);
             }
             return;
         }

@@ -4,6 +4,7 @@
 //! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones
 //! are seen part by part, pass after pass ([`mod@long`]). Which way a row goes depends on the number of classes alone.
 
+mod columns;
 mod copies;
 mod long;
 mod named;
@@ -12,12 +13,13 @@ mod short;
 
 use std::array::from_fn;
 
+pub(crate) use columns::{Columns, Strips};
 pub(super) use copies::copy_part;
 pub(crate) use copies::{Block, Room, Rooms, Source};
 use long::Passes;
 pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink};
 pub(super) use named::{are_one_hot, named};
-pub(crate) use parts::{BLOCK, Columns, Largest, Part, Strips};
+pub(crate) use parts::{BLOCK, Largest, Part};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Panel, ROWS, as_floats, transpose,
     transpose_back, update,
@@ -72,7 +74,6 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
         self,
         _pass: Self::Pass,
         _known: &mut [Option<Self::Known>],
-        _part: Part,
         _columns: Columns<'_, F>,
     ) {
     }

@@ -3,9 +3,6 @@
 use std::array::from_fn;
 use std::hint::black_box;
 
-use ndarray::{ArrayView2, Axis, Slice};
-
-use super::{ROWS, TOGETHER};
 use crate::float::Float;
 
 /// How many elements of a long row a kernel sees at once at most, but for a pass that is element by element.
@@ -22,6 +19,7 @@ pub(crate) struct Part {
 
 impl Part {
     /// All of a row, for what is element by element.
+    #[inline(always)]
     pub(super) fn whole(classes: usize) -> Self {
         Self {
             start: 0,
@@ -60,59 +58,6 @@ impl Iterator for Parts {
         let len = (rest - rest % STEP).clamp(STEP, BLOCK);
         self.next = start + len;
         Some(Part { start, len })
-    }
-}
-
-/// A part of several rows whose columns are contiguous: the scores of a class of at most [`TOGETHER`] rows.
-pub(crate) struct Columns<'a, F>(ArrayView2<'a, F>);
-
-/// Something of each of several rows, so many at a time.
-pub(crate) type Strips<F> = [[F; ROWS]; TOGETHER / ROWS];
-
-impl<'a, F: Float> Columns<'a, F> {
-    pub(super) fn of(rows: &'a ArrayView2<'_, F>, part: Part) -> Self {
-        let end = rows.ncols().min(part.start + part.len);
-        Self(rows.slice_axis(Axis(1), Slice::from(part.start..end)))
-    }
-
-    /// The scores class by class, each with the number of the strip; NaN behind the last row.
-    #[inline(always)]
-    pub(crate) fn classes(&self) -> impl Iterator<Item = impl Iterator<Item = (usize, [F; ROWS])>> {
-        let columns = self.0.columns().into_iter();
-        columns.map(|column| {
-            let scores = column.to_slice().unwrap_or_default();
-            let strips = scores.chunks(ROWS).map(strip).enumerate();
-            strips.take(TOGETHER / ROWS)
-        })
-    }
-
-    /// The largest number of each row, as [`Largest`] finds it.
-    #[inline(always)]
-    pub(crate) fn largest(&self) -> Strips<F> {
-        let mut largest = [[F::neg_infinity(); ROWS]; TOGETHER / ROWS];
-        for scores in self.classes() {
-            for (strip, scores) in scores {
-                let largest = &mut largest[strip];
-                for i in 0..ROWS {
-                    largest[i] = greater(scores[i], largest[i]);
-                }
-            }
-        }
-        largest
-    }
-}
-
-#[inline(always)]
-fn strip<F: Float>(scores: &[F]) -> [F; ROWS] {
-    match scores.first_chunk() {
-        Some(scores) => *scores,
-        None => {
-            let mut padded = [F::nan(); ROWS];
-            for (to, &x) in padded.iter_mut().zip(scores) {
-                *to = x;
-            }
-            padded
-        }
     }
 }
 
@@ -188,7 +133,7 @@ fn largest<F: Float>(values: &[F]) -> F {
 
 /// The greater number; `known`, which is no NaN, where `x` is one.
 #[inline(always)]
-fn greater<F: Float>(x: F, known: F) -> F {
+pub(super) fn greater<F: Float>(x: F, known: F) -> F {
     if x > known { x } else { known }
 }
 
