@@ -4,8 +4,8 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use crate::elementwise::{ElementwiseLoss, TargetShape};
 use crate::engine::rows::{
-    Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel, Piece, ROWS,
-    RowKernel, Strips, as_floats, transpose,
+    Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel, LanesAcross,
+    Piece, ROWS, RowKernel, Strips, as_floats, strips, transpose,
 };
 use crate::engine::shape::allocate;
 use crate::error::invalid_parameter;
@@ -210,38 +210,39 @@ impl<F: Float> RowKernel<F> for AmongLargest {
     }
 
     #[inline(always)]
-    fn across(self, (): (), known: &mut [Option<LongRow<F>>], columns: Columns<'_, F>) {
-        let part = columns.part;
+    fn across(
+        self,
+        (): (),
+        known: &mut [Option<LongRow<F>>],
+        mut columns: Columns<'_, F>,
+        _: &mut [LanesAcross],
+    ) {
         let (zero, one) = (F::zero(), F::one());
-        let mut own: Strips<F> = [[F::nan(); ROWS]; _];
-        // Where in this part the label is, or −1 before it.
-        let mut labels: Strips<F> = [[zero; ROWS]; _];
-        let of_rows = own.as_flattened_mut().iter_mut();
-        let of_rows = of_rows.zip(labels.as_flattened_mut());
-        for ((own, label), row) in of_rows.zip(&*known) {
-            if let Some(row) = row {
+        let own = strips(known, F::nan(), |row| row.own);
+        for (part, columns) in columns.stretches() {
+            // Where in this part the label is, or −1 before it.
+            let labels = strips(known, zero, |row| {
                 let offset = row.label as f64 - part.start as f64;
-                *own = row.own;
-                *label = F::narrow(offset.clamp(-1.0, part.len as f64));
-            }
-        }
-        let mut before: Strips<F> = [[zero; ROWS]; _];
-        let mut class = zero;
-        for scores in columns.classes() {
-            for (strip, scores) in scores {
-                let (own, labels) = (&own[strip], &labels[strip]);
-                let before = &mut before[strip];
-                for i in 0..ROWS {
-                    let x = scores[i];
-                    let first = x > own[i] || (x == own[i] && class < labels[i]);
-                    before[i] += if first { one } else { zero };
+                F::narrow(offset.clamp(-1.0, part.len as f64))
+            });
+            let mut before: Strips<F> = [[zero; ROWS]; _];
+            let mut class = zero;
+            for column in columns.each() {
+                for (strip, scores) in column.scores() {
+                    let (own, labels) = (&own[strip], &labels[strip]);
+                    let before = &mut before[strip];
+                    for i in 0..ROWS {
+                        let x = scores[i];
+                        let first = x > own[i] || (x == own[i] && class < labels[i]);
+                        before[i] += if first { one } else { zero };
+                    }
                 }
+                class += one;
             }
-            class += one;
-        }
-        for (row, before) in known.iter_mut().zip(before.as_flattened()) {
-            if let Some(row) = row {
-                row.before += before.widen() as usize;
+            for (row, before) in known.iter_mut().zip(before.as_flattened()) {
+                if let Some(row) = row {
+                    row.before += before.widen() as usize;
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{Debug, Display, LowerExp};
 
-use ndarray::ScalarOperand;
+use ndarray::{ArrayView2, ScalarOperand};
 use num_traits::{FloatConst, NumAssign, NumCast};
 
 use crate::BinaryLabels;
@@ -238,6 +238,9 @@ pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
     /// The slice itself, if no element needs converting.
     #[doc(hidden)]
     fn as_floats(slice: &[Self]) -> Option<&[F]>;
+    /// The same of rows.
+    #[doc(hidden)]
+    fn as_float_rows(rows: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, F>>;
     /// The class that this label names; `usize::MAX` if it can be none.
     #[doc(hidden)]
     fn class(self) -> usize;
@@ -271,6 +274,10 @@ impl<F: Float> Target<F> for F {
         Some(slice)
     }
     #[inline(always)]
+    fn as_float_rows(rows: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, F>> {
+        Some(rows)
+    }
+    #[inline(always)]
     fn class(self) -> usize {
         usize::MAX
     }
@@ -296,6 +303,10 @@ impl<F: Float> Target<F> for bool {
         None
     }
     #[inline(always)]
+    fn as_float_rows(_rows: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, F>> {
+        None
+    }
+    #[inline(always)]
     fn class(self) -> usize {
         usize::MAX
     }
@@ -317,6 +328,10 @@ macro_rules! integer_targets {
             }
             #[inline(always)]
             fn as_floats(_slice: &[Self]) -> Option<&[F]> {
+                None
+            }
+            #[inline(always)]
+            fn as_float_rows(_rows: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, F>> {
                 None
             }
             #[inline(always)]

@@ -3,10 +3,10 @@
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Piece,
-    ROWS, RowKernel, transpose, transpose_back, update,
+    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
+    LanesAcross, Piece, ROWS, RowKernel, strips, transpose, transpose_back, update,
 };
-use crate::itemwise::softmax::{self, Maxima, Pass, Summary};
+use crate::itemwise::softmax::{self, Maxima, Pass, SummariesAcross, Summary};
 
 /// What an element of the result needs to know of its row.
 #[derive(Clone, Copy)]
@@ -135,7 +135,7 @@ impl<A: Activation> AlongClasses<A> {
             scores: A::READS_LOGITS,
             targets: A::SUMS_UP,
             gradient: Gradient::Updated,
-            ..Access::NONE
+            across: true,
         },
     );
     const SUM: (Pass, Access) = (
@@ -143,6 +143,7 @@ impl<A: Activation> AlongClasses<A> {
         Access {
             targets: true,
             gradient: Gradient::Read,
+            across: true,
             ..Access::NONE
         },
     );
@@ -155,6 +156,7 @@ impl<A: Activation> AlongClasses<A> {
 /// A long row between its parts.
 pub(crate) struct LongRow<F: Float> {
     coefficient: F,
+    /// Whether there is a NaN in a row without a finite maximum. In any other, its term makes one of the sum.
     any_nan: bool,
     softmax: softmax::LongRow<F>,
     sum: Lanes,
@@ -168,6 +170,86 @@ impl<F: Float> LongRow<F> {
         Known {
             summary: self.softmax.summary(),
             dot: self.dot,
+        }
+    }
+}
+
+impl<F: Float> AsRef<softmax::LongRow<F>> for LongRow<F> {
+    #[inline(always)]
+    fn as_ref(&self) -> &softmax::LongRow<F> {
+        &self.softmax
+    }
+}
+
+impl<F: Float> AsMut<softmax::LongRow<F>> for LongRow<F> {
+    #[inline(always)]
+    fn as_mut(&mut self) -> &mut softmax::LongRow<F> {
+        &mut self.softmax
+    }
+}
+
+/// [`Pass::Sum`] over several rows.
+#[inline(always)]
+fn sum_across<F: Float, A: Activation>(
+    known: &mut [Option<LongRow<F>>],
+    mut columns: Columns<'_, F>,
+    sums: &mut [LanesAcross],
+) {
+    let [sums, ..] = sums else {
+        return;
+    };
+    let summaries = SummariesAcross::of(known);
+    sums.clear();
+    for (_, columns) in columns.stretches() {
+        for (offset, column) in columns.each().enumerate() {
+            for strip in column.strips() {
+                let (terms, cotangents) = (strip.kept(), strip.targets());
+                let row = &summaries.rows[strip.index];
+                let mut products = [F::zero(); ROWS];
+                for i in 0..ROWS {
+                    let probability = terms[i] * row.row(i).inverse;
+                    products[i] = A::part(probability, cotangents[i]);
+                }
+                sums.add(offset, strip.index, &products);
+            }
+        }
+    }
+    for (index, row) in known.iter_mut().enumerate() {
+        if let Some(row) = row {
+            row.sum = sums.of_row::<F>(index);
+        }
+    }
+}
+
+/// [`Pass::Gradient`] over several rows.
+#[inline(always)]
+fn elements_across<F: Float, A: Activation>(
+    known: &mut [Option<LongRow<F>>],
+    mut columns: Columns<'_, F>,
+) {
+    let summaries = SummariesAcross::of(known);
+    let dots = strips(known, F::zero(), |row| row.dot);
+    let coefficients = strips(known, F::zero(), |row| row.coefficient);
+    for (_, columns) in columns.stretches() {
+        for column in columns.each() {
+            for strip in column.strips() {
+                let (index, terms) = (strip.index, strip.kept());
+                let others = if A::READS_LOGITS {
+                    strip.scores()
+                } else {
+                    strip.targets()
+                };
+                let mut values = [F::zero(); ROWS];
+                for i in 0..ROWS {
+                    let of_row = Known {
+                        summary: summaries.rows[index].row(i),
+                        dot: dots[index][i],
+                    };
+                    let value = A::element(&of_row, terms[i], others[i]) * coefficients[index][i];
+                    values[i] = summaries.present(index, i, value);
+                }
+                strip.write(&values);
+            }
         }
     }
 }
@@ -251,8 +333,35 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
     }
 
     #[inline(always)]
-    fn across(self, _: Pass, known: &mut [Option<LongRow<F>>], columns: Columns<'_, F>) {
-        softmax::look_across(known, |row| &mut row.softmax, columns);
+    fn sums_across(self, _: bool) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn across(
+        self,
+        pass: Pass,
+        known: &mut [Option<LongRow<F>>],
+        columns: Columns<'_, F>,
+        sums: &mut [LanesAcross],
+    ) {
+        match pass {
+            Pass::Maximum => softmax::look_across(known, columns),
+            Pass::Terms => {
+                for (index, row) in known.iter_mut().enumerate() {
+                    if let Some(row) = row
+                        && !row.softmax.is_defined()
+                    {
+                        row.any_nan = columns.any_nan(index);
+                    }
+                }
+                if let Some(sums) = sums.first_mut() {
+                    softmax::terms_across(known, columns, sums, &mut ());
+                }
+            }
+            Pass::Sum => sum_across::<F, A>(known, columns, sums),
+            Pass::Gradient => elements_across::<F, A>(known, columns),
+        }
     }
 
     #[inline(always)]
@@ -271,7 +380,9 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         match pass {
             Pass::Maximum => known.softmax.look(part, scores),
             Pass::Terms => {
-                known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
+                if !known.softmax.is_defined() {
+                    known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
+                }
                 known.softmax.terms(part, scores, gradient, &mut work.sums);
             }
             Pass::Sum | Pass::Gradient if !known.softmax.is_defined() => {}

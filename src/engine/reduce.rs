@@ -94,6 +94,16 @@ impl Lanes {
         lo: [0.0; LANES],
     };
 
+    /// Lanes with these sums and what was rounded off.
+    #[inline(always)]
+    pub(crate) fn of(sums: impl Fn(usize) -> (f64, f64)) -> Self {
+        let mut lanes = Self::ZERO;
+        for (lane, (hi, lo)) in lanes.hi.iter_mut().zip(&mut lanes.lo).enumerate() {
+            (*hi, *lo) = sums(lane);
+        }
+        lanes
+    }
+
     /// Keeps the lanes in memory: taken apart into scalars, the compiler would not make vectors of them again.
     #[inline(always)]
     pub(crate) fn in_memory(&mut self) -> &mut Self {

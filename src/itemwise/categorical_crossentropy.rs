@@ -5,8 +5,8 @@ use ndarray::{Array, ArrayView, Dimension};
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Dense, Gradient, Group, GroupTargets, Item, ItemKernel, Piece, ROWS,
-    RowKernel, transpose,
+    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
+    LanesAcross, Piece, ROWS, RowKernel, strips, transpose,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -173,7 +173,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             scores: true,
             targets: true,
             gradient: Gradient::Written,
-            ..Access::NONE
+            across: true,
         },
     )];
 
@@ -188,6 +188,55 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         LongRow {
             losses: Lanes::ZERO,
             coefficient: item.coefficient,
+        }
+    }
+
+    #[inline(always)]
+    fn sums_across(self, _: bool) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn across(
+        self,
+        (): (),
+        known: &mut [Option<LongRow<F>>],
+        mut columns: Columns<'_, F>,
+        sums: &mut [LanesAcross],
+    ) {
+        let Some(losses) = sums.first_mut() else {
+            return;
+        };
+        losses.clear();
+        let (zero, one) = (F::zero(), F::one());
+        let coefficients = strips(known, zero, |row| row.coefficient);
+        let present = strips(known, zero, |_| one);
+        let wants_gradient = columns.has_gradient();
+        for (_, columns) in columns.stretches() {
+            for (place, column) in columns.each().enumerate() {
+                for strip in column.strips() {
+                    let (p, t) = (strip.scores(), strip.targets());
+                    let (mut values, mut derivatives) = ([zero; ROWS], [zero; ROWS]);
+                    let wanted = wants_gradient.then_some(&mut derivatives[..]);
+                    terms(&p, &t, one, &mut values, wanted);
+                    losses.add(place, strip.index, &values);
+                    if wants_gradient {
+                        let coefficients = &coefficients[strip.index];
+                        let present = &present[strip.index];
+                        let mut gradient = [zero; ROWS];
+                        for i in 0..ROWS {
+                            let g = derivatives[i] * coefficients[i];
+                            gradient[i] = if present[i] == one { g } else { zero };
+                        }
+                        strip.write(&gradient);
+                    }
+                }
+            }
+        }
+        for (index, row) in known.iter_mut().enumerate() {
+            if let Some(row) = row {
+                row.losses = losses.of_row::<F>(index);
+            }
         }
     }
 

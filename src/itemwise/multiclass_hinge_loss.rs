@@ -6,7 +6,8 @@ use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
 use crate::engine::rows::{
     Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    Largest, Piece, ROWS, RowKernel, Strips, as_floats, transpose, transpose_back, update,
+    LanesAcross, Largest, LargestAcross, Piece, ROWS, RowKernel, Strips, as_floats, offsets,
+    strips, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -129,6 +130,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
             Pass::Gradient,
             Access {
                 gradient: Gradient::Filled,
+                across: true,
                 ..Access::NONE
             },
         ),
@@ -150,57 +152,25 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     }
 
     #[inline(always)]
-    fn across(self, _: Pass, known: &mut [Option<LongRow<F>>], columns: Columns<'_, F>) {
-        let part = columns.part;
-        let (zero, one) = (F::zero(), F::one());
-        // Where in this part the label is, else nowhere.
-        let mut labels: Strips<F> = [[-one; ROWS]; _];
-        for (label, known) in labels.as_flattened_mut().iter_mut().zip(&*known) {
-            let offset = known.as_ref().and_then(|row| part.offset_of(row.label));
-            *label = offset.map_or(-one, |offset| F::narrow(offset as f64));
-        }
-        let mut rivals: Strips<F> = [[F::neg_infinity(); ROWS]; _];
-        let mut rival_classes: Strips<F> = [[zero; ROWS]; _];
-        let mut nans: Strips<F> = [[zero; ROWS]; _];
-        let mut class = zero;
-        for scores in columns.classes() {
-            for (strip, scores) in scores {
-                let labels = &labels[strip];
-                let (rivals, nans) = (&mut rivals[strip], &mut nans[strip]);
-                let rival_classes = &mut rival_classes[strip];
-                for i in 0..ROWS {
-                    let is_own = labels[i] == class;
-                    let x = if is_own { F::neg_infinity() } else { scores[i] };
-                    let is_ahead = x > rivals[i];
-                    rivals[i] = update(is_ahead, x, rivals[i]);
-                    rival_classes[i] = update(is_ahead, class, rival_classes[i]);
-                    nans[i] = update(x.is_nan(), one, nans[i]);
-                }
-            }
-            class += one;
-        }
-        let found = rivals
-            .as_flattened()
-            .iter()
-            .zip(rival_classes.as_flattened());
-        let found = found.zip(nans.as_flattened());
-        for (row, ((&rival, class), &nan)) in known.iter_mut().zip(found) {
-            if let Some(row) = row {
-                if row.rival.look_at(part, rival) {
-                    row.rival_class = Some(part.start + class.widen() as usize);
-                }
-                row.any_nan |= nan == one;
-            }
+    fn across(
+        self,
+        pass: Pass,
+        known: &mut [Option<LongRow<F>>],
+        columns: Columns<'_, F>,
+        _: &mut [LanesAcross],
+    ) {
+        match pass {
+            Pass::Rivals => rivals_across(known, columns),
+            Pass::Gradient => gradient_across(known, columns),
         }
     }
 
     #[inline(always)]
     fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
         let part = piece.part;
-        let own = part.offset_of(known.label);
         match pass {
             Pass::Rivals => {
-                let rivals = match own {
+                let rivals = match part.offset_of(known.label) {
                     Some(offset) => without(offset, piece.scores, &mut piece.work.values),
                     None => piece.scores,
                 };
@@ -211,18 +181,10 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
                 known.any_nan |= rivals.iter().fold(false, |any, x| any | x.is_nan());
             }
             Pass::Gradient => {
-                let (step, coefficient) = (step(known.margin), known.coefficient);
-                let elsewhere = if step.is_nan() { step } else { F::zero() };
-                piece.gradient.fill(elsewhere * coefficient);
-                if step == F::one() {
-                    if let Some(offset) = own {
-                        piece.gradient[offset] = -step * coefficient;
-                    }
-                    let rival = known.rival_class.and_then(|class| part.offset_of(class));
-                    if let Some(offset) = rival {
-                        piece.gradient[offset] = coefficient;
-                    }
-                }
+                piece.gradient.fill(known.elsewhere());
+                let [of_label, of_rival] = known.exceptions();
+                part.write(of_label, piece.gradient);
+                part.write(of_rival, piece.gradient);
             }
         }
     }
@@ -278,6 +240,86 @@ pub(crate) struct LongRow<F> {
     /// NaN before it is known.
     margin: F,
     coefficient: F,
+}
+
+impl<F: Float> LongRow<F> {
+    /// The gradient at all classes but [`exceptions`](Self::exceptions).
+    #[inline(always)]
+    fn elsewhere(&self) -> F {
+        let step = step(self.margin);
+        let elsewhere = if step.is_nan() { step } else { F::zero() };
+        elsewhere * self.coefficient
+    }
+
+    /// The gradient at the label and at its rival, if there is one.
+    #[inline(always)]
+    fn exceptions(&self) -> [Option<(usize, F)>; 2] {
+        if step(self.margin) != F::one() {
+            return [None; 2];
+        }
+        [
+            Some((self.label, -self.coefficient)),
+            self.rival_class.map(|class| (class, self.coefficient)),
+        ]
+    }
+}
+
+/// [`Pass::Rivals`] over several rows.
+#[inline(always)]
+fn rivals_across<F: Float>(known: &mut [Option<LongRow<F>>], mut columns: Columns<'_, F>) {
+    let (zero, one) = (F::zero(), F::one());
+    let mut nans: Strips<F> = [[zero; ROWS]; _];
+    for (part, columns) in columns.stretches() {
+        // Where in this part the label is, else nowhere.
+        let labels: Strips<F> = offsets(known, part, |row| Some(row.label));
+        let mut rivals = LargestAcross::new();
+        let mut class = zero;
+        for column in columns.each() {
+            for (strip, scores) in column.scores() {
+                let (labels, nans) = (&labels[strip], &mut nans[strip]);
+                let mut others = [zero; ROWS];
+                for i in 0..ROWS {
+                    let is_own = labels[i] == class;
+                    others[i] = if is_own { F::neg_infinity() } else { scores[i] };
+                    nans[i] = update(scores[i].is_nan(), one, nans[i]);
+                }
+                rivals.look(class, strip, &others);
+            }
+            class += one;
+        }
+        for (row, (rival, offset)) in known.iter_mut().zip(rivals.of_rows()) {
+            if let Some(row) = row
+                && row.rival.look_at(part, rival)
+            {
+                row.rival_class = Some(part.start + offset);
+            }
+        }
+    }
+    for (row, &nan) in known.iter_mut().zip(nans.as_flattened()) {
+        if let Some(row) = row {
+            row.any_nan = nan == one;
+        }
+    }
+}
+
+/// [`Pass::Gradient`] over several rows.
+#[inline(always)]
+fn gradient_across<F: Float>(known: &[Option<LongRow<F>>], mut columns: Columns<'_, F>) {
+    let elsewhere = strips(known, F::zero(), LongRow::elsewhere);
+    for (_, columns) in columns.stretches() {
+        for column in columns.each() {
+            for strip in column.strips() {
+                let values = &elsewhere[strip.index];
+                strip.write(values);
+            }
+        }
+    }
+    for (index, row) in known.iter().enumerate() {
+        let exceptions = row.iter().flat_map(LongRow::exceptions).flatten();
+        for (class, g) in exceptions {
+            columns.put(index, class, g);
+        }
+    }
 }
 
 /// The scores with −∞ at one place.

@@ -12,7 +12,8 @@ use super::{Targets, Work};
 use crate::engine::copying::{gather, scatter};
 use crate::engine::elementwise::Weights;
 use crate::engine::rows::{
-    BLOCK, Band, Block, Dense, Item, Part, Room, Rooms, Sink, Source, TOGETHER, copy_part, named,
+    BLOCK, Band, Block, Dense, Item, Part, ROWS, Room, Rooms, Sink, Source, TOGETHER, WIDE,
+    are_contiguous_columns, copy_part, named, rows_across,
 };
 use crate::float::{Float, Target};
 
@@ -28,6 +29,16 @@ pub(super) fn long<F: Float, T: Target<F>>(
 ) {
     if rows.are_slices() {
         each(rows, losses, work);
+        return;
+    }
+    // Fewer would leave lanes empty.
+    if losses.len() >= ROWS && rows.go_across(&work) {
+        let together = Together {
+            rows: rows_across::<F>(),
+            across: true,
+        };
+        let mut room = Rooms::<F, 1>::new();
+        bands::<F, T, WIDE>(rows, losses, work, together, room.room());
         return;
     }
     let few = losses.len() * work.classes <= FEW * BLOCK;
@@ -61,11 +72,11 @@ fn with_copies<F: Float, T: Target<F>>(
 ) {
     let blocks = room.blocks();
     if rows.share_lines() {
-        bands::<F, T, TOGETHER>(rows, losses, work, blocks, room);
+        bands::<F, T, TOGETHER>(rows, losses, work, Together::of(blocks), room);
     } else if work.classes <= blocks * BLOCK {
         whole(rows, losses, work, room);
     } else {
-        bands::<F, T, TOGETHER>(rows, losses, work, SEVERAL, room);
+        bands::<F, T, TOGETHER>(rows, losses, work, Together::of(SEVERAL), room);
     }
 }
 
@@ -145,17 +156,40 @@ fn operands<'a, F, T>(
 
 /// Contiguous rows, one by one.
 fn each<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
-    bands::<F, T, 1>(rows, losses, work, 1, Rooms::<F, 1>::new().room());
+    let mut room = Rooms::<F, 1>::new();
+    bands::<F, T, 1>(rows, losses, work, Together::of(1), room.room());
 }
 
-/// Rows part by part, `at_once` at a time, at most `ROWS`.
+/// How long rows are treated together.
+#[derive(Clone, Copy)]
+struct Together {
+    /// How many at a time.
+    rows: usize,
+    /// See [`Band`].
+    across: bool,
+}
+
+impl Together {
+    fn of(rows: usize) -> Self {
+        Self {
+            rows,
+            across: false,
+        }
+    }
+}
+
+/// Rows part by part, at most `ROWS` at a time.
 fn bands<F: Float, T: Target<F>, const ROWS: usize>(
     rows: Rows<'_, F, T>,
     losses: &mut [F],
     work: Work<'_, F>,
-    at_once: usize,
+    together: Together,
     mut room: Room<'_, F>,
 ) {
+    let Together {
+        rows: at_once,
+        across,
+    } = together;
     let mut scores = rows
         .scores
         .as_ref()
@@ -183,7 +217,10 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
         let target_source = || match (&targets, &target_slices) {
             (None, _) => None,
             (_, Some(slices)) => Some(Source::Slices(slices)),
-            (_, None) => Some(Source::Parts(&target_parts)),
+            (Some(view), None) => Some(match T::as_float_rows(view.view()) {
+                Some(view) => Source::View(view),
+                None => Source::Parts(&target_parts),
+            }),
         };
         let mut classes = [None; ROWS];
         let by_class = work.dense != Dense::Distribution;
@@ -247,6 +284,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
                 }
                 Some(view) => Some(Sink::View(view)),
             },
+            across,
         };
         work.kernel.band(&mut band, losses, room.reborrow());
     }
@@ -282,6 +320,21 @@ impl<F: Float, T: Target<F>> Rows<'_, F, T> {
             && self.gradient.as_ref().is_none_or(are_slices)
             && match &self.targets {
                 Targets::Dense(view) => are_slices(view),
+                Targets::None | Targets::Labels(_) => true,
+            }
+    }
+
+    /// Whether all but labels lies along columns, and is floats, and the kernel sees it there.
+    pub(super) fn go_across(&self, work: &Work<'_, F>) -> bool {
+        let gradient = self.gradient.as_ref();
+        work.kernel.goes_across()
+            && self.scores.as_ref().is_none_or(are_contiguous_columns)
+            && gradient.is_none_or(|view| are_contiguous_columns(&view.view()))
+            && match &self.targets {
+                Targets::Dense(view) => {
+                    let view = T::as_float_rows(view.view());
+                    view.is_some_and(|view| are_contiguous_columns(&view))
+                }
                 Targets::None | Targets::Labels(_) => true,
             }
     }

@@ -21,7 +21,7 @@ use super::elementwise::{Weights, of_mask};
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
-use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, TOGETHER};
+use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, TOGETHER, rows_across};
 use super::shape::distinct;
 use super::simd::Lines;
 use super::span::unzip;
@@ -146,7 +146,12 @@ fn leaves<'a, F: Float, T: Target<F>>(
     if work.classes > SHORT && rows.share_lines() {
         // Whole lines to a thread.
         let of_thread = rows.items() / parallel::threads();
-        grain = grain.max(of_thread.clamp(LINE / size_of::<F>(), TOGETHER));
+        let most = if rows.go_across(&work) {
+            rows_across::<F>()
+        } else {
+            TOGETHER
+        };
+        grain = grain.max(of_thread.clamp(LINE / size_of::<F>(), most));
     }
     let work = Work { grain, ..work };
     let leaves = Leaves {

@@ -4,7 +4,9 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
 use super::long::{are_columns, slices};
 use crate::engine::parallel;
-use crate::engine::rows::{self, BLOCK, Block, Part, SHORT, Source, TOGETHER, copy_part};
+use crate::engine::rows::{
+    self, BLOCK, Block, Part, SHORT, Source, TOGETHER, WIDE, are_contiguous_columns, copy_part,
+};
 use crate::float::{Float, Target};
 
 /// A rough number of nanoseconds for an element.
@@ -47,6 +49,8 @@ fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool
         left && right
     } else if rows.ncols() <= SHORT {
         rows.rows().into_iter().all(|row| is_one_hot(&row))
+    } else if let Some(rows) = T::as_float_rows(rows.view()).filter(are_contiguous_columns) {
+        across(&rows)
     } else if are_columns(&rows) {
         together(&rows)
     } else {
@@ -57,6 +61,14 @@ fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool
 #[inline(never)] // its frame is large
 fn together<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
     bands::<F, T, TOGETHER>(rows)
+}
+
+/// Floats that lie along columns.
+fn across<F: Float>(rows: &ArrayView2<'_, F>) -> bool {
+    rows.axis_chunks_iter(Axis(0), WIDE).all(|band| {
+        let (count, classes) = band.dim();
+        rows::are_one_hot(Source::View(band), count, classes, &mut [])
+    })
 }
 
 fn bands<F: Float, T: Target<F>, const ROWS: usize>(rows: &ArrayView2<'_, T>) -> bool {

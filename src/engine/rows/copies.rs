@@ -131,6 +131,20 @@ impl<F: Float> Source<'_, F> {
         pad(copies, part, classes, padding);
     }
 
+    /// Whether it lies along columns, of several rows.
+    #[inline(always)]
+    pub(super) fn is_by_columns(&self) -> bool {
+        matches!(self, Self::View(view) if are_contiguous_columns(view))
+    }
+
+    #[inline(always)]
+    pub(super) fn view(&self) -> Option<ArrayView2<'_, F>> {
+        match self {
+            Self::View(view) => Some(view.view()),
+            Self::Slices(_) | Self::Parts(_) => None,
+        }
+    }
+
     /// A row that is contiguous.
     #[inline(always)]
     pub(super) fn line(&self, row: usize) -> Option<&[F]> {
@@ -154,6 +168,12 @@ impl<F: Float> Source<'_, F> {
             None => &copy[..part.len],
         }
     }
+}
+
+/// Whether columns of several rows are contiguous.
+#[inline(always)]
+pub(in crate::engine) fn are_contiguous_columns<F>(rows: &ArrayView2<'_, F>) -> bool {
+    rows.nrows() > 1 && rows.stride_of(Axis(0)) == 1
 }
 
 /// Copies a part of each row, as far as the rows go.

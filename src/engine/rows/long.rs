@@ -1,12 +1,14 @@
 //! Long rows: pass after pass, part by part. A contiguous row is treated alone; rows that are not are treated together,
-//! a part of each at a time, since a line of memory may hold an element of each of them.
+//! a part of each at a time, since a line of memory may hold an element of each of them; where all operands lie along
+//! columns, all of a pass at a time.
 
-use ndarray::{ArrayView2, ArrayViewMut2, Axis};
+use ndarray::ArrayViewMut2;
 
 use super::RowKernel;
-use super::columns::Columns;
+use super::columns::{Columns, LanesAcross};
 use super::copies::{
-    Copies, Room, Source, Workspace, copy_of, copy_part, copy_part_back, pad, part_of,
+    Copies, Room, Source, Workspace, are_contiguous_columns, copy_of, copy_part, copy_part_back,
+    pad, part_of,
 };
 use super::parts::{Part, Parts};
 use crate::engine::simd;
@@ -18,8 +20,8 @@ pub(crate) struct Access {
     pub(crate) scores: bool,
     pub(crate) targets: bool,
     pub(crate) gradient: Gradient,
-    /// Whether scores that lie along columns are read there: [`RowKernel::across`] then takes the place of
-    /// [`RowKernel::part`]. For passes that read scores and nothing else.
+    /// Whether there is a [`RowKernel::across`], which takes the place of [`RowKernel::part`] where all of this lies
+    /// along columns: for what passes hand on to each other, where all operands do.
     pub(crate) across: bool,
 }
 
@@ -30,6 +32,18 @@ impl Access {
         gradient: Gradient::Unused,
         across: false,
     };
+
+    /// Whether the pass may go across where others do not, and needs no room: where it only reads scores or fills the
+    /// gradient.
+    #[inline(always)]
+    fn goes_across_alone(self) -> bool {
+        let is_light = match self.gradient {
+            Gradient::Unused => true,
+            Gradient::Filled => !self.scores,
+            _ => false,
+        };
+        self.across && is_light && !self.targets
+    }
 }
 
 /// What a pass does with the gradient.
@@ -99,6 +113,21 @@ pub(crate) enum Sink<'a, 'b, F> {
     View(ArrayViewMut2<'b, F>),
 }
 
+impl<F> Sink<'_, '_, F> {
+    #[inline(always)]
+    fn is_by_columns(&self) -> bool {
+        matches!(self, Self::View(view) if are_contiguous_columns(&view.view()))
+    }
+
+    #[inline(always)]
+    fn view(&mut self) -> Option<ArrayViewMut2<'_, F>> {
+        match self {
+            Self::Slices(_) => None,
+            Self::View(view) => Some(view.view_mut()),
+        }
+    }
+}
+
 /// Long rows that are treated together.
 #[doc(hidden)]
 #[allow(missing_debug_implementations)]
@@ -110,6 +139,9 @@ pub struct Band<'a, 'b, F> {
     pub(crate) scores: Option<Source<'a, F>>,
     pub(crate) targets: Option<Source<'a, F>>,
     pub(crate) gradient: Option<Sink<'a, 'b, F>>,
+    /// Whether all operands are views that lie along columns, and the kernel is to see them there: at most
+    /// [`WIDE`](super::WIDE) rows, and no room is needed.
+    pub(crate) across: bool,
 }
 
 impl<F: Float> Band<'_, '_, F> {
@@ -134,15 +166,34 @@ impl<F: Float> Band<'_, '_, F> {
         score.copied().unwrap_or_else(F::nan)
     }
 
-    /// The scores, if their columns are contiguous.
+    /// Whether all that a pass makes use of lies along columns.
     #[inline(always)]
-    fn score_columns(&self) -> Option<ArrayView2<'_, F>> {
-        let scores = match (&self.scores, &self.gradient) {
-            (Some(Source::View(view)), _) => view.view(),
-            (None, Some(Sink::View(view))) => view.view(),
-            _ => return None,
-        };
-        (scores.nrows() > 1 && scores.stride_of(Axis(0)) == 1).then_some(scores)
+    fn is_by_columns(&self, access: Access) -> bool {
+        let gradient = self.gradient.as_ref().is_none_or(Sink::is_by_columns);
+        let scores = self.scores.as_ref();
+        let scores = scores.map_or(gradient, Source::is_by_columns);
+        let targets = self.targets.as_ref().is_none_or(Source::is_by_columns);
+        (scores || !access.scores)
+            && (targets || !access.targets)
+            && (gradient || access.gradient == Gradient::Unused)
+    }
+
+    /// What a pass makes use of, which lies along columns.
+    #[inline(always)]
+    fn columns(&mut self, access: Access) -> Columns<'_, F> {
+        let in_place = access.scores && self.scores.is_none();
+        let scores = self.scores.as_ref().filter(|_| access.scores);
+        let targets = self.targets.as_ref().filter(|_| access.targets);
+        let is_used = in_place || access.gradient != Gradient::Unused;
+        let gradient = self.gradient.as_mut().filter(|_| is_used);
+        Columns {
+            rows: self.items.len(),
+            classes: self.classes,
+            scores: scores.and_then(Source::view),
+            targets: targets.and_then(Source::view),
+            gradient: gradient.and_then(Sink::view),
+            in_place,
+        }
     }
 
     #[inline(always)]
@@ -181,22 +232,37 @@ impl<F: Float, K: RowKernel<F>> simd::Work for Passes<'_, '_, '_, '_, F, K> {
 
     #[inline(always)]
     fn run(&mut self) {
-        const { assert!(K::PASSES.len() <= 4) };
-        let Self { kernel, band, .. } = self;
-        for (row, (known, item)) in self.known.iter_mut().zip(band.items).enumerate() {
-            *known = item.map(|item| kernel.begin(item, |class| band.score(row, class)));
-        }
+        begin(self.kernel, self.band, self.known);
         // Not a loop: each is compiled for what it makes use of.
         self.pass(K::PASSES.first());
         self.pass(K::PASSES.get(1));
         self.pass(K::PASSES.get(2));
         self.pass(K::PASSES.get(3));
-        for (loss, known) in self.losses.iter_mut().zip(&*self.known) {
-            *loss = match known {
-                Some(known) => self.kernel.finish(known),
-                None => F::zero(),
-            };
-        }
+        finish(self.kernel, self.known, self.losses);
+    }
+}
+
+/// What is known before the first pass.
+#[inline(always)]
+fn begin<F: Float, K: RowKernel<F>>(
+    kernel: K,
+    band: &Band<'_, '_, F>,
+    known: &mut [Option<K::Known>],
+) {
+    const { assert!(K::PASSES.len() <= 4) };
+    for (row, (known, item)) in known.iter_mut().zip(band.items).enumerate() {
+        *known = item.map(|item| kernel.begin(item, |class| band.score(row, class)));
+    }
+}
+
+/// The losses, after the last pass.
+#[inline(always)]
+fn finish<F: Float, K: RowKernel<F>>(kernel: K, known: &[Option<K::Known>], losses: &mut [F]) {
+    for (loss, known) in losses.iter_mut().zip(known) {
+        *loss = match known {
+            Some(known) => kernel.finish(known),
+            None => F::zero(),
+        };
     }
 }
 
@@ -222,6 +288,18 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             wants_gradient: self.band.gradient.is_some(),
             in_place: self.band.scores.is_none(),
         };
+        if access.goes_across_alone() && self.band.is_by_columns(access) {
+            // Its frame is not that of this one.
+            simd::dispatch(Across {
+                kernel: self.kernel,
+                stage: Stage::Pass(pass, access),
+                band: &mut *self.band,
+                known: &mut *self.known,
+                sums: &mut [],
+                losses: &mut [],
+            });
+            return;
+        }
         if self.known.len() == 1 && self.band.is_contiguous() {
             self.alone(turn);
         } else {
@@ -261,15 +339,6 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         } = self;
         let classes = band.classes;
         let access = turn.access;
-        if access.across
-            && let Some(scores) = band.score_columns()
-        {
-            for part in Parts::of(classes) {
-                let columns = Columns::of(part, &scores);
-                turn.kernel.across(turn.pass, known, columns);
-            }
-            return;
-        }
         if turn.sees_gradient_alone() && matches!(band.gradient, Some(Sink::Slices(_))) {
             for (row, known) in known.iter_mut().enumerate() {
                 if let Some(mut copies) = room.of_row(row) {
@@ -305,6 +374,53 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             {
                 copy_part_back(room.gradient, part, view);
             }
+        }
+    }
+}
+
+/// A kernel at a band whose operands all lie along columns.
+pub(super) struct Across<'a, 'b, 's, F: Float, K: RowKernel<F>> {
+    pub(super) kernel: K,
+    pub(super) stage: Stage<K::Pass>,
+    pub(super) band: &'s mut Band<'a, 'b, F>,
+    /// Room for what is known of each row.
+    pub(super) known: &'s mut [Option<K::Known>],
+    /// As many as the kernel needs.
+    pub(super) sums: &'s mut [LanesAcross],
+    pub(super) losses: &'s mut [F],
+}
+
+/// What is done at a time: all passes in one frame would need more stack than a thread may have.
+#[derive(Clone, Copy)]
+pub(super) enum Stage<P> {
+    Begin,
+    Pass(P, Access),
+    Finish,
+}
+
+impl<F: Float, K: RowKernel<F>> simd::Work for Across<'_, '_, '_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(&mut self) {
+        match self.stage {
+            Stage::Begin => begin(self.kernel, self.band, self.known),
+            Stage::Pass(pass, access) => self.pass(pass, access),
+            Stage::Finish => finish(self.kernel, self.known, self.losses),
+        }
+    }
+}
+
+impl<F: Float, K: RowKernel<F>> Across<'_, '_, '_, F, K> {
+    #[inline(always)]
+    fn pass(&mut self, pass: K::Pass, access: Access) {
+        if access.gradient.is_only_for_gradient() && self.band.gradient.is_none() {
+            return;
+        }
+        let columns = self.band.columns(access);
+        self.kernel.across(pass, self.known, columns, self.sums);
+        for known in self.known.iter_mut().flatten() {
+            self.kernel.after(pass, known);
         }
     }
 }

@@ -2,7 +2,8 @@
 //! instruction set.
 //!
 //! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones
-//! are seen part by part, pass after pass ([`mod@long`]). Which way a row goes depends on the number of classes alone.
+//! are seen part by part, pass after pass ([`mod@long`]), or by their columns where these are contiguous
+//! ([`mod@columns`]). Which arithmetic a row gets depends on the number of classes alone.
 
 mod columns;
 mod copies;
@@ -11,19 +12,22 @@ mod named;
 mod parts;
 mod short;
 
-use std::array::from_fn;
-
-pub(crate) use columns::{Columns, Strips};
-pub(super) use copies::copy_part;
+pub(crate) use columns::{
+    Column, Columns, LanesAcross, LargestAcross, STRIPS, Strips, WIDE, offsets, rows_across, strips,
+};
 pub(crate) use copies::{Block, Room, Rooms, Source};
-use long::Passes;
+pub(super) use copies::{are_contiguous_columns, copy_part};
 pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink};
+use long::{Across, Passes, Stage};
 pub(super) use named::{are_one_hot, named};
-pub(crate) use parts::{BLOCK, Largest, Part};
+pub(crate) use parts::{BLOCK, Largest, Part, Parts};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Panel, ROWS, as_floats, transpose,
     transpose_back, update,
 };
+
+use std::array::from_fn;
+use std::iter::once;
 
 use super::simd;
 use crate::float::Float;
@@ -68,13 +72,20 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> Self::Known;
     /// A part of a pass; its gradient is that times the coefficient.
     fn part(self, pass: Self::Pass, known: &mut Self::Known, piece: Piece<'_, F>);
-    /// A part of a pass that is [`Access::across`] over several rows, by its columns: each holds the scores of a class.
+    /// How many sums of each row [`across`](Self::across) needs room for.
+    #[inline(always)]
+    fn sums_across(self, _has_targets: bool) -> usize {
+        0
+    }
+    /// All of a pass that is [`Access::across`], over several rows, by their columns; what is left out gets a gradient
+    /// of 0. What the sums hold before it is unspecified.
     #[inline(always)]
     fn across(
         self,
         _pass: Self::Pass,
         _known: &mut [Option<Self::Known>],
         _columns: Columns<'_, F>,
+        _sums: &mut [LanesAcross],
     ) {
     }
     /// What follows from all parts of a pass.
@@ -99,6 +110,8 @@ pub trait AnyRowKernel<F>: Sync {
     /// The losses of long rows, and their gradients.
     fn band(&self, band: &mut Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>);
     fn picks(&self) -> bool;
+    /// Whether every pass is [`Access::across`].
+    fn goes_across(&self) -> bool;
     /// Makes losses of the scores of labels.
     fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>);
 }
@@ -130,6 +143,11 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
     fn band(&self, band: &mut Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>) {
         // No more room than there is use for.
         match band.items.len() {
+            _ if band.across => match self.sums_across(band.targets.is_some()) {
+                0 => across::<F, K, 0>(*self, band, losses),
+                1 => across::<F, K, 1>(*self, band, losses),
+                _ => across::<F, K, 3>(*self, band, losses),
+            },
             0..=1 => passes::<F, K, 1>(*self, band, losses, room),
             2..=4 => passes::<F, K, 4>(*self, band, losses, room),
             _ => passes::<F, K, TOGETHER>(*self, band, losses, room),
@@ -138,6 +156,10 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
 
     fn picks(&self) -> bool {
         K::PICKS
+    }
+
+    fn goes_across(&self) -> bool {
+        K::PASSES.iter().all(|(_, access)| access.across)
     }
 
     fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>) {
@@ -164,6 +186,31 @@ fn passes<F: Float, K: RowKernel<F>, const ROWS: usize>(
         losses,
         room,
     });
+}
+
+/// The passes over at most [`WIDE`] rows whose operands all lie along columns.
+#[inline(never)] // its frame is large
+fn across<F: Float, K: RowKernel<F>, const SUMS: usize>(
+    kernel: K,
+    band: &mut Band<'_, '_, F>,
+    losses: &mut [F],
+) {
+    let mut sums = [const { LanesAcross::ZERO }; SUMS];
+    let mut known: [_; WIDE] = [const { None }; _];
+    let known = &mut known[..band.items.len()];
+    let passes = K::PASSES
+        .iter()
+        .map(|&(pass, access)| Stage::Pass(pass, access));
+    for stage in once(Stage::Begin).chain(passes).chain([Stage::Finish]) {
+        simd::dispatch(Across {
+            kernel,
+            stage,
+            band: &mut *band,
+            known: &mut *known,
+            sums: &mut sums,
+            losses: &mut *losses,
+        });
+    }
 }
 
 struct OfBatch<'a, F, K> {

@@ -1,13 +1,18 @@
 //! The classes that long rows of targets name, for losses that know of labels alone.
 
+use ndarray::ArrayView2;
+
+use super::columns::{Columns, LargestAcross, Strips, WIDE};
 use super::copies::{Block, Source};
 use super::parts::{Largest, Part, Parts, position};
+use super::short::{ROWS, update};
 use super::{Dense, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
 
-/// Finds the class that each of several rows names, as many as `found` has room for, at most [`TOGETHER`]; `None` where
-/// it names none.
+/// Finds the class that each of several rows names, as many as `found` has room for; `None` where it names none.
+///
+/// At most [`TOGETHER`], [`WIDE`] of columns.
 pub(in crate::engine) fn named<F: Float>(
     dense: Dense,
     rows: Source<'_, F>,
@@ -15,23 +20,38 @@ pub(in crate::engine) fn named<F: Float>(
     copies: &mut [Block<F>],
     found: &mut [Option<usize>],
 ) {
-    let count = found.len().min(copies.len());
-    let copies = &mut copies[..count];
+    // No more states than there is use for.
+    match found.len() {
+        0..=1 => named_of::<F, 1>(dense, rows, classes, copies, found),
+        2..=TOGETHER => named_of::<F, TOGETHER>(dense, rows, classes, copies, found),
+        _ => named_of::<F, WIDE>(dense, rows, classes, copies, found),
+    }
+}
+
+fn named_of<F: Float, const ROWS: usize>(
+    dense: Dense,
+    rows: Source<'_, F>,
+    classes: usize,
+    copies: &mut [Block<F>],
+    found: &mut [Option<usize>],
+) {
+    let count = found.len();
     match dense {
         Dense::Distribution => found.fill(None),
         Dense::OneHot => {
-            let of_rows = search(rows, classes, copies, TheOne { class: None });
+            let start = TheOne { class: None };
+            let of_rows = search::<F, _, ROWS>(rows, count, classes, copies, start);
             for (class, row) in found.iter_mut().zip(of_rows) {
                 *class = row.class;
             }
         }
         Dense::Largest => {
-            let state = LargestTarget {
+            let start = LargestTarget {
                 largest: Largest::new(),
                 class: None,
                 any_nan: false,
             };
-            let of_rows = search(rows, classes, copies, state);
+            let of_rows = search::<F, _, ROWS>(rows, count, classes, copies, start);
             for (class, row) in found.iter_mut().zip(of_rows) {
                 // Of −∞ alone, the first.
                 *class = (!row.any_nan).then_some(row.class.unwrap_or(0));
@@ -40,19 +60,31 @@ pub(in crate::engine) fn named<F: Float>(
     }
 }
 
-/// Whether each of several rows, at most [`TOGETHER`], is a single 1 among zeros.
+/// Whether each of several rows, at most [`TOGETHER`], [`WIDE`] of columns, is a single 1 among zeros.
 pub(in crate::engine) fn are_one_hot<F: Float>(
     rows: Source<'_, F>,
     count: usize,
     classes: usize,
     copies: &mut [Block<F>],
 ) -> bool {
-    let state = OneHot {
+    match count {
+        0..=1 => are_one_hot_of::<F, 1>(rows, count, classes, copies),
+        2..=TOGETHER => are_one_hot_of::<F, TOGETHER>(rows, count, classes, copies),
+        _ => are_one_hot_of::<F, WIDE>(rows, count, classes, copies),
+    }
+}
+
+fn are_one_hot_of<F: Float, const ROWS: usize>(
+    rows: Source<'_, F>,
+    count: usize,
+    classes: usize,
+    copies: &mut [Block<F>],
+) -> bool {
+    let start = OneHot {
         ones: 0,
         others: false,
     };
-    let count = count.min(copies.len());
-    let of_rows = search(rows, classes, &mut copies[..count], state);
+    let of_rows = search::<F, _, ROWS>(rows, count, classes, copies, start);
     let mut of_rows = of_rows.iter().take(count);
     of_rows.all(|row| row.ones == 1 && !row.others)
 }
@@ -65,23 +97,52 @@ trait Look<F: Float>: Copy {
         F::zero()
     }
     fn look(&mut self, part: Part, targets: &[F]);
+    /// The whole of several rows, by their columns.
+    fn across(rows: &mut [Self], targets: Columns<'_, F>);
 }
 
-/// What is found of each row that there is a copy for.
-fn search<F: Float, L: Look<F>>(
+/// What is found of each row.
+fn search<F: Float, L: Look<F>, const ROWS: usize>(
     rows: Source<'_, F>,
+    count: usize,
     classes: usize,
     copies: &mut [Block<F>],
     start: L,
-) -> [L; TOGETHER] {
-    let mut states = [start; TOGETHER];
-    simd::dispatch(Search {
-        rows,
-        classes,
-        copies,
-        states: &mut states,
-    });
+) -> [L; ROWS] {
+    let mut states = [start; ROWS];
+    let found = &mut states[..count];
+    if rows.is_by_columns()
+        && let Some(targets) = rows.view()
+    {
+        across(found, targets);
+    } else {
+        simd::dispatch(Search {
+            rows,
+            classes,
+            copies,
+            states: found,
+        });
+    }
     states
+}
+
+#[inline(never)] // its frame is large
+fn across<F: Float, L: Look<F>>(states: &mut [L], targets: ArrayView2<'_, F>) {
+    simd::dispatch(SearchAcross { targets, states });
+}
+
+struct SearchAcross<'a, 's, F, L> {
+    targets: ArrayView2<'a, F>,
+    states: &'s mut [L],
+}
+
+impl<F: Float, L: Look<F>> simd::Work for SearchAcross<'_, '_, F, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(&mut self) {
+        L::across(self.states, Columns::of(self.targets.view()));
+    }
 }
 
 struct Search<'a, 'r, 's, F, L> {
@@ -127,6 +188,30 @@ impl<F: Float> Look<F> for TheOne {
             self.class = offset.map(|offset| part.start + offset);
         }
     }
+
+    #[inline(always)]
+    fn across(rows: &mut [Self], mut targets: Columns<'_, F>) {
+        let (zero, one) = (F::zero(), F::one());
+        for (part, targets) in targets.stretches() {
+            let mut ones = LargestAcross::new();
+            let mut class = zero;
+            for column in targets.each() {
+                for (strip, targets) in column.scores() {
+                    let mut is_one = [zero; ROWS];
+                    for i in 0..ROWS {
+                        is_one[i] = if targets[i] == one { one } else { zero };
+                    }
+                    ones.look(class, strip, &is_one);
+                }
+                class += one;
+            }
+            for (row, (value, offset)) in rows.iter_mut().zip(ones.of_rows()) {
+                if row.class.is_none() && value == one {
+                    row.class = Some(part.start + offset);
+                }
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -149,6 +234,34 @@ impl<F: Float> Look<F> for LargestTarget<F> {
         }
         self.any_nan |= targets.iter().fold(false, |any, t| any | t.is_nan());
     }
+
+    #[inline(always)]
+    fn across(rows: &mut [Self], mut targets: Columns<'_, F>) {
+        let (zero, one) = (F::zero(), F::one());
+        let mut nans: Strips<F> = [[zero; ROWS]; _];
+        for (part, targets) in targets.stretches() {
+            let mut largest = LargestAcross::new();
+            let mut class = zero;
+            for column in targets.each() {
+                for (strip, targets) in column.scores() {
+                    let nans = &mut nans[strip];
+                    for i in 0..ROWS {
+                        nans[i] += if targets[i].is_nan() { one } else { zero };
+                    }
+                    largest.look(class, strip, &targets);
+                }
+                class += one;
+            }
+            for (row, (value, offset)) in rows.iter_mut().zip(largest.of_rows()) {
+                if row.largest.look_at(part, value) {
+                    row.class = Some(part.start + offset);
+                }
+            }
+        }
+        for (row, &nan) in rows.iter_mut().zip(nans.as_flattened()) {
+            row.any_nan = nan > zero;
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -166,5 +279,29 @@ impl<F: Float> Look<F> for OneHot {
         self.ones += ones as usize;
         let others = |any: bool, &t: &F| any | ((t != zero) & (t != one));
         self.others |= targets.iter().fold(false, others);
+    }
+
+    #[inline(always)]
+    fn across(rows: &mut [Self], mut targets: Columns<'_, F>) {
+        let (zero, one) = (F::zero(), F::one());
+        for (_, targets) in targets.stretches() {
+            let mut ones: Strips<F> = [[zero; ROWS]; _];
+            let mut others: Strips<F> = [[zero; ROWS]; _];
+            for column in targets.each() {
+                for (strip, targets) in column.scores() {
+                    let (ones, others) = (&mut ones[strip], &mut others[strip]);
+                    for i in 0..ROWS {
+                        let t = targets[i];
+                        ones[i] += if t == one { one } else { zero };
+                        others[i] = update((t != zero) & (t != one), one, others[i]);
+                    }
+                }
+            }
+            let found = ones.as_flattened().iter().zip(others.as_flattened());
+            for (row, (ones, &other)) in rows.iter_mut().zip(found) {
+                row.ones += ones.widen() as usize;
+                row.others |= other == one;
+            }
+        }
     }
 }

@@ -34,16 +34,27 @@ impl Part {
             .checked_sub(self.start)
             .filter(|&offset| offset < self.len)
     }
+
+    /// Writes the value of a class, if it is in this part.
+    #[inline(always)]
+    pub(crate) fn write<F>(self, value: Option<(usize, F)>, to: &mut [F]) {
+        if let Some((class, value)) = value
+            && let Some(offset) = self.offset_of(class)
+            && let Some(to) = to.get_mut(offset)
+        {
+            *to = value;
+        }
+    }
 }
 
 /// The parts of a row one after the other: they depend on the number of classes alone.
-pub(super) struct Parts {
+pub(crate) struct Parts {
     next: usize,
     classes: usize,
 }
 
 impl Parts {
-    pub(super) fn of(classes: usize) -> Self {
+    pub(crate) fn of(classes: usize) -> Self {
         Self { next: 0, classes }
     }
 }
