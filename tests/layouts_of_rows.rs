@@ -1,18 +1,19 @@
 //! Rows of scores in every layout give the same bits: activations and accuracies, which are not in the catalogue, and
-//! multi-class hinge losses of rows that random scores seldom make: ties, and the largest score at the target.
+//! losses of rows that random scores seldom make: ties, the largest score at the target, logits too large to be scaled.
 #![allow(clippy::unwrap_used)]
 
 use ndarray::{Array, Array1, Array2, ArrayView2, Axis, Dimension, Slice};
 use ndarray_loss::*;
 
 /// Short and long rows, fewer and more than are treated together.
-const SHAPES: [(usize, usize); 6] = [
+const SHAPES: [(usize, usize); 7] = [
     (70, 10),
     (1, 300),
     (5, 129),
     (33, 1100),
     (70, 300),
     (150, 257),
+    (600, 140),
 ];
 
 /// One array in several layouts.
@@ -113,17 +114,87 @@ fn accuracies<F: Float>() {
     }
 }
 
-fn hinge_losses<F: Float>() {
-    let loss = MulticlassHingeLoss::default();
-    for shape in SHAPES {
-        let laid = Laid::new(scores::<F>(shape));
-        let labels = labels(&laid.plain);
-        let want = loss.loss_and_gradient(&laid.plain, &labels).unwrap();
-        for (layout, view) in laid.views() {
-            let got = loss.loss_and_gradient(view, &labels).unwrap();
-            same(&format!("losses of {shape:?}, {layout}"), &got.0, &want.0);
-            same(&format!("gradient of {shape:?}, {layout}"), &got.1, &want.1);
+/// What a loss makes of scores and targets in each layout, of labels and of rows.
+fn losses<F: Float, L: ItemwiseLoss<F>>(
+    what: &str,
+    loss: &L,
+    scores: &Laid<F>,
+    labels: &Array1<usize>,
+    rows: &Laid<F>,
+) {
+    let shape = scores.plain.dim();
+    let of_labels = loss.loss_and_gradient(&scores.plain, labels).unwrap();
+    let of_rows = loss.loss_and_gradient(&scores.plain, &rows.plain).unwrap();
+    // A third of the rows is left out.
+    let weights = Array1::from_shape_fn(shape.0, |row| F::from(row % 3).unwrap());
+    let by = Aggregate::weighted_sum(&weights);
+    let weighted = loss.objective_and_gradient(&scores.plain, labels, &by);
+    let weighted = weighted.unwrap().1;
+    for ((layout, x), (_, t)) in scores.views().into_iter().zip(rows.views()) {
+        let case = format!("{what} of {shape:?}, {layout}");
+        let mut of_items = Array1::from_elem(shape.0, F::nan());
+        // Gradients that are contiguous, and such as lie along columns.
+        let mut out = Array2::from_elem(shape, F::nan());
+        let mut fortran = Array2::from_elem((shape.1, shape.0), F::nan());
+        for mut out in [out.view_mut(), fortran.view_mut().reversed_axes()] {
+            loss.loss_and_gradient_into(x, labels, &mut of_items, &mut out)
+                .unwrap();
+            same(
+                &format!("{case}: losses of labels"),
+                &of_items,
+                &of_labels.0,
+            );
+            let gradient = out.to_owned();
+            same(&format!("{case}: labels"), &gradient, &of_labels.1);
+            loss.loss_and_gradient_into(x, t, &mut of_items, &mut out)
+                .unwrap();
+            same(&format!("{case}: losses of rows"), &of_items, &of_rows.0);
+            let gradient = out.to_owned();
+            same(&format!("{case}: rows"), &gradient, &of_rows.1);
+            loss.objective_and_gradient_into(x, labels, &by, &mut out)
+                .unwrap();
+            same(&format!("{case}: weighted"), &out.to_owned(), &weighted);
+            out.assign(&x);
+            loss.objective_and_gradient_in_place(&mut out, labels, &by)
+                .unwrap();
+            same(&format!("{case}: in place"), &out.to_owned(), &weighted);
         }
+    }
+}
+
+fn hinge_losses<F: Float>() {
+    for shape in SHAPES {
+        let scores = Laid::new(scores::<F>(shape));
+        let labels = labels(&scores.plain);
+        let mut one_hot = Array2::zeros(shape);
+        for (mut row, &label) in one_hot.rows_mut().into_iter().zip(&labels) {
+            row[label] = F::one();
+        }
+        let loss = MulticlassHingeLoss::default();
+        losses("hinge", &loss, &scores, &labels, &Laid::new(one_hot));
+    }
+}
+
+fn crossentropies<F: Float>() {
+    let loss = CategoricalCrossentropyWithLogits::default();
+    let smoothed = loss.label_smoothing(F::from(0.1).unwrap()).unwrap();
+    // As far from 0 as logits of these distances can be.
+    let far = F::from(0.01).unwrap() / F::epsilon();
+    for shape in SHAPES {
+        let mut x = scores::<F>(shape);
+        for (index, mut row) in x.rows_mut().into_iter().enumerate() {
+            if index % 7 == 3 {
+                row.mapv_inplace(|x| x + far);
+            }
+        }
+        let x = Laid::new(x);
+        let labels = labels(&x.plain);
+        let counts = Array2::from_shape_fn(shape, |(row, class)| {
+            F::from((row * 31 + class * 17) % 5).unwrap() / F::from(8).unwrap()
+        });
+        let counts = Laid::new(counts);
+        losses("cross-entropy", &loss, &x, &labels, &counts);
+        losses("smoothed cross-entropy", &smoothed, &x, &labels, &counts);
     }
 }
 
@@ -184,6 +255,12 @@ fn accuracies_in_every_layout() {
 fn hinge_losses_in_every_layout() {
     hinge_losses::<f32>();
     hinge_losses::<f64>();
+}
+
+#[test]
+fn crossentropies_in_every_layout() {
+    crossentropies::<f32>();
+    crossentropies::<f64>();
 }
 
 #[test]
