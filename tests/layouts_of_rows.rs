@@ -183,8 +183,14 @@ fn crossentropies<F: Float>() {
     for shape in SHAPES {
         let mut x = scores::<F>(shape);
         for (index, mut row) in x.rows_mut().into_iter().enumerate() {
-            if index % 7 == 3 {
-                row.mapv_inplace(|x| x + far);
+            match index % 7 {
+                3 => row.mapv_inplace(|x| x + far),
+                // One so far below the others that their difference overflows.
+                5 => {
+                    row.fill(F::max_value() * F::from(0.9).unwrap());
+                    row[index % shape.1] *= -F::one();
+                }
+                _ => {}
             }
         }
         let x = Laid::new(x);
@@ -267,4 +273,30 @@ fn crossentropies_in_every_layout() {
 fn activations_in_every_layout() {
     activations::<f32>();
     activations::<f64>();
+}
+
+/// Half of what a thread of rayon has: rows that are treated together are kept on the stack.
+#[test]
+fn a_mebibyte_of_stack_is_enough() {
+    const STACK: usize = 1 << 20;
+    fn all<F: Float>() {
+        accuracies::<F>();
+        hinge_losses::<F>();
+        crossentropies::<F>();
+        activations::<F>();
+    }
+    let both = || {
+        all::<f32>();
+        all::<f64>();
+    };
+    #[cfg(feature = "rayon")]
+    {
+        let pool = rayon::ThreadPoolBuilder::new().stack_size(STACK);
+        pool.num_threads(2).build().unwrap().install(both);
+    }
+    #[cfg(not(feature = "rayon"))]
+    {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        thread.spawn(both).unwrap().join().unwrap();
+    }
 }

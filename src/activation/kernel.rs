@@ -4,7 +4,7 @@ use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, ROWS, RowKernel, strips, transpose, transpose_back, update,
+    LanesAcross, Piece, Present, ROWS, RowKernel, strips, transpose, transpose_back, update,
 };
 use crate::itemwise::softmax::{self, Maxima, Pass, SummariesAcross, Summary};
 
@@ -204,10 +204,9 @@ fn sum_across<F: Float, A: Activation>(
         for (offset, column) in columns.each().enumerate() {
             for strip in column.strips() {
                 let (terms, cotangents) = (strip.kept(), strip.targets());
-                let row = &summaries.rows[strip.index];
                 let mut products = [F::zero(); ROWS];
                 for i in 0..ROWS {
-                    let probability = terms[i] * row.row(i).inverse;
+                    let probability = terms[i] * summaries.row(strip.index, i).inverse;
                     products[i] = A::part(probability, cotangents[i]);
                 }
                 sums.add(offset, strip.index, &products);
@@ -230,6 +229,7 @@ fn elements_across<F: Float, A: Activation>(
     let summaries = SummariesAcross::of(known);
     let dots = strips(known, F::zero(), |row| row.dot);
     let coefficients = strips(known, F::zero(), |row| row.coefficient);
+    let present = Present::of(known);
     for (_, columns) in columns.stretches() {
         for column in columns.each() {
             for strip in column.strips() {
@@ -242,11 +242,11 @@ fn elements_across<F: Float, A: Activation>(
                 let mut values = [F::zero(); ROWS];
                 for i in 0..ROWS {
                     let of_row = Known {
-                        summary: summaries.rows[index].row(i),
+                        summary: summaries.row(index, i),
                         dot: dots[index][i],
                     };
                     let value = A::element(&of_row, terms[i], others[i]) * coefficients[index][i];
-                    values[i] = summaries.present(index, i, value);
+                    values[i] = present.only(index, i, value);
                 }
                 strip.write(&values);
             }

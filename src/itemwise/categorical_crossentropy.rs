@@ -6,7 +6,7 @@ use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, ROWS, RowKernel, strips, transpose,
+    LanesAcross, Piece, Present, ROWS, RowKernel, strips, transpose,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -210,7 +210,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         losses.clear();
         let (zero, one) = (F::zero(), F::one());
         let coefficients = strips(known, zero, |row| row.coefficient);
-        let present = strips(known, zero, |_| one);
+        let present = Present::of(known);
         let wants_gradient = columns.has_gradient();
         for (_, columns) in columns.stretches() {
             for (place, column) in columns.each().enumerate() {
@@ -222,11 +222,10 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
                     losses.add(place, strip.index, &values);
                     if wants_gradient {
                         let coefficients = &coefficients[strip.index];
-                        let present = &present[strip.index];
                         let mut gradient = [zero; ROWS];
                         for i in 0..ROWS {
                             let g = derivatives[i] * coefficients[i];
-                            gradient[i] = if present[i] == one { g } else { zero };
+                            gradient[i] = present.only(strip.index, i, g);
                         }
                         strip.write(&gradient);
                     }

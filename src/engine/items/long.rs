@@ -12,7 +12,7 @@ use super::{Targets, Work};
 use crate::engine::copying::{gather, scatter};
 use crate::engine::elementwise::Weights;
 use crate::engine::rows::{
-    BLOCK, Band, Block, Dense, Item, Part, ROWS, Room, Rooms, Sink, Source, TOGETHER, WIDE,
+    ABREAST, BLOCK, Band, Block, Dense, Item, Part, ROWS, Room, Rooms, Sink, Source, TOGETHER,
     are_contiguous_columns, copy_part, named, rows_across,
 };
 use crate::float::{Float, Target};
@@ -38,7 +38,7 @@ pub(super) fn long<F: Float, T: Target<F>>(
             across: true,
         };
         let mut room = Rooms::<F, 1>::new();
-        bands::<F, T, WIDE>(rows, losses, work, together, room.room());
+        bands::<F, T, ABREAST>(rows, losses, work, together, room.room());
         return;
     }
     let few = losses.len() * work.classes <= FEW * BLOCK;

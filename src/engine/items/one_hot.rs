@@ -5,7 +5,7 @@ use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 use super::long::{are_columns, slices};
 use crate::engine::parallel;
 use crate::engine::rows::{
-    self, BLOCK, Block, Part, SHORT, Source, TOGETHER, WIDE, are_contiguous_columns, copy_part,
+    self, ABREAST, BLOCK, Block, Part, SHORT, Source, TOGETHER, are_contiguous_columns, copy_part,
 };
 use crate::float::{Float, Target};
 
@@ -65,9 +65,11 @@ fn together<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
 
 /// Floats that lie along columns.
 fn across<F: Float>(rows: &ArrayView2<'_, F>) -> bool {
-    rows.axis_chunks_iter(Axis(0), WIDE).all(|band| {
+    // The last row may be by itself: one row has no columns.
+    let mut copy = [[F::zero(); BLOCK]];
+    rows.axis_chunks_iter(Axis(0), ABREAST).all(|band| {
         let (count, classes) = band.dim();
-        rows::are_one_hot(Source::View(band), count, classes, &mut [])
+        rows::are_one_hot(Source::View(band), count, classes, &mut copy)
     })
 }
 
@@ -84,4 +86,24 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(rows: &ArrayView2<'_, T>) ->
         };
         rows::are_one_hot(source, band.nrows(), band.ncols(), &mut copies)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+
+    use super::*;
+
+    #[test]
+    fn columns_with_a_last_row_by_itself() {
+        for rows in [ABREAST, ABREAST + 1, ABREAST + 2] {
+            let mut columns = Array2::<f32>::zeros((SHORT + 1, rows));
+            for row in 0..rows {
+                columns[[row % SHORT, row]] = 1.0;
+            }
+            assert!(shared::<f32, f32>(columns.t(), usize::MAX), "{rows}");
+            columns[[SHORT, rows - 1]] = 1.0;
+            assert!(!shared::<f32, f32>(columns.t(), usize::MAX), "{rows}");
+        }
+    }
 }

@@ -8,16 +8,16 @@ use crate::engine::copying::fetch;
 use crate::engine::reduce::{LANES, Lanes};
 use crate::float::Float;
 
-/// How many rows are treated together at most where all that is made use of lies along columns: as long a piece of a
-/// column as that is takes little longer to come than a line of memory.
-pub(crate) const WIDE: usize = 256;
+/// How many rows are treated together at most where all that is made use of lies along columns: the longer the pieces of
+/// columns, the less memory is waited for.
+pub(crate) const ABREAST: usize = 256;
 /// How many rows of a type: as many bytes of a column.
 pub(crate) const fn rows_across<F>() -> usize {
-    WIDE * size_of::<f32>() / size_of::<F>()
+    ABREAST * size_of::<f32>() / size_of::<F>()
 }
 
 /// How many strips there are of them.
-pub(crate) const STRIPS: usize = WIDE / ROWS;
+pub(crate) const STRIPS: usize = ABREAST / ROWS;
 /// How many elements are fetched ahead.
 const STRETCH: usize = 16384;
 
@@ -40,6 +40,26 @@ pub(crate) fn strips<T: Copy, K>(
     strips
 }
 
+/// Which rows there are.
+pub(crate) struct Present<F>(Strips<F>);
+
+impl<F: Float> Present<F> {
+    #[inline(always)]
+    pub(crate) fn of<K>(known: &[Option<K>]) -> Self {
+        Self(strips(known, F::zero(), |_| F::one()))
+    }
+
+    /// The value of a row, or 0 if that is left out.
+    #[inline(always)]
+    pub(crate) fn only(&self, strip: usize, i: usize, value: F) -> F {
+        if self.0[strip][i] == F::one() {
+            value
+        } else {
+            F::zero()
+        }
+    }
+}
+
 /// Where in a part the class of each row is; −1 where it is not there.
 #[inline(always)]
 pub(crate) fn offsets<F: Float, K>(
@@ -54,7 +74,7 @@ pub(crate) fn offsets<F: Float, K>(
     })
 }
 
-/// What a pass makes use of of several rows, at most [`WIDE`], class by class.
+/// What a pass makes use of of several rows, at most [`ABREAST`], class by class.
 pub(crate) struct Columns<'a, F> {
     /// Absent where the pass has no use for them, or they are where the gradient will be.
     pub(super) scores: Option<ArrayView2<'a, F>>,

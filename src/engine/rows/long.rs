@@ -140,7 +140,7 @@ pub struct Band<'a, 'b, F> {
     pub(crate) targets: Option<Source<'a, F>>,
     pub(crate) gradient: Option<Sink<'a, 'b, F>>,
     /// Whether all operands are views that lie along columns, and the kernel is to see them there: at most
-    /// [`WIDE`](super::WIDE) rows, and no room is needed.
+    /// [`ABREAST`](super::ABREAST) rows, and no room is needed.
     pub(crate) across: bool,
 }
 

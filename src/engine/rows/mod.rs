@@ -13,7 +13,8 @@ mod parts;
 mod short;
 
 pub(crate) use columns::{
-    Column, Columns, LanesAcross, LargestAcross, STRIPS, Strips, WIDE, offsets, rows_across, strips,
+    ABREAST, Column, Columns, LanesAcross, LargestAcross, Present, STRIPS, Strips, offsets,
+    rows_across, strips,
 };
 pub(crate) use copies::{Block, Room, Rooms, Source};
 pub(super) use copies::{are_contiguous_columns, copy_part};
@@ -188,7 +189,7 @@ fn passes<F: Float, K: RowKernel<F>, const ROWS: usize>(
     });
 }
 
-/// The passes over at most [`WIDE`] rows whose operands all lie along columns.
+/// The passes over at most [`ABREAST`] rows whose operands all lie along columns.
 #[inline(never)] // its frame is large
 fn across<F: Float, K: RowKernel<F>, const SUMS: usize>(
     kernel: K,
@@ -196,7 +197,7 @@ fn across<F: Float, K: RowKernel<F>, const SUMS: usize>(
     losses: &mut [F],
 ) {
     let mut sums = [const { LanesAcross::ZERO }; SUMS];
-    let mut known: [_; WIDE] = [const { None }; _];
+    let mut known: [_; ABREAST] = [const { None }; _];
     let known = &mut known[..band.items.len()];
     let passes = K::PASSES
         .iter()

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView2;
 
-use super::columns::{Columns, LargestAcross, Strips, WIDE};
+use super::columns::{ABREAST, Columns, LargestAcross, Strips};
 use super::copies::{Block, Source};
 use super::parts::{Largest, Part, Parts, position};
 use super::short::{ROWS, update};
@@ -12,7 +12,7 @@ use crate::float::Float;
 
 /// Finds the class that each of several rows names, as many as `found` has room for; `None` where it names none.
 ///
-/// At most [`TOGETHER`], [`WIDE`] of columns.
+/// At most [`TOGETHER`], [`ABREAST`] of columns.
 pub(in crate::engine) fn named<F: Float>(
     dense: Dense,
     rows: Source<'_, F>,
@@ -24,7 +24,7 @@ pub(in crate::engine) fn named<F: Float>(
     match found.len() {
         0..=1 => named_of::<F, 1>(dense, rows, classes, copies, found),
         2..=TOGETHER => named_of::<F, TOGETHER>(dense, rows, classes, copies, found),
-        _ => named_of::<F, WIDE>(dense, rows, classes, copies, found),
+        _ => named_of::<F, ABREAST>(dense, rows, classes, copies, found),
     }
 }
 
@@ -60,7 +60,7 @@ fn named_of<F: Float, const ROWS: usize>(
     }
 }
 
-/// Whether each of several rows, at most [`TOGETHER`], [`WIDE`] of columns, is a single 1 among zeros.
+/// Whether each of several rows, at most [`TOGETHER`], [`ABREAST`] of columns, is a single 1 among zeros.
 pub(in crate::engine) fn are_one_hot<F: Float>(
     rows: Source<'_, F>,
     count: usize,
@@ -70,7 +70,7 @@ pub(in crate::engine) fn are_one_hot<F: Float>(
     match count {
         0..=1 => are_one_hot_of::<F, 1>(rows, count, classes, copies),
         2..=TOGETHER => are_one_hot_of::<F, TOGETHER>(rows, count, classes, copies),
-        _ => are_one_hot_of::<F, WIDE>(rows, count, classes, copies),
+        _ => are_one_hot_of::<F, ABREAST>(rows, count, classes, copies),
     }
 }
 
