@@ -19,8 +19,6 @@ use crate::float::{Float, Target};
 
 /// Blocks of copies for few elements: to clear more would take longer than the work.
 const FEW: usize = 16;
-/// How many rows take turns where each has lines of memory of its own: their parts are still at hand in the next pass.
-const SEVERAL: usize = 4;
 
 pub(super) fn long<F: Float, T: Target<F>>(
     rows: Rows<'_, F, T>,
@@ -76,7 +74,7 @@ fn with_copies<F: Float, T: Target<F>>(
     } else if work.classes <= blocks * BLOCK {
         whole(rows, losses, work, room);
     } else {
-        bands::<F, T, TOGETHER>(rows, losses, work, Together::of(SEVERAL), room);
+        bands::<F, T, TOGETHER>(rows, losses, work, Together::of(1), room);
     }
 }
 

@@ -11,6 +11,8 @@ use crate::float::{Float, Target};
 
 /// A rough number of nanoseconds for an element.
 const COST: f32 = 0.2;
+/// How many parts of a row are copied at once.
+const SEVERAL: usize = 16;
 
 /// Whether a row is a single 1 among zeros.
 pub(crate) fn is_one_hot<F: Float, T: Target<F>>(row: &ArrayView1<'_, T>) -> bool {
@@ -54,13 +56,13 @@ fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool
     } else if are_columns(&rows) {
         together(&rows)
     } else {
-        bands::<F, T, 1>(&rows)
+        bands::<F, T, 1, SEVERAL>(&rows)
     }
 }
 
 #[inline(never)] // its frame is large
 fn together<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
-    bands::<F, T, TOGETHER>(rows)
+    bands::<F, T, TOGETHER, TOGETHER>(rows)
 }
 
 /// Floats that lie along columns.
@@ -73,8 +75,11 @@ fn across<F: Float>(rows: &ArrayView2<'_, F>) -> bool {
     })
 }
 
-fn bands<F: Float, T: Target<F>, const ROWS: usize>(rows: &ArrayView2<'_, T>) -> bool {
-    let mut copies = [[F::zero(); BLOCK]; ROWS];
+/// So many rows at a time; where they are not contiguous, with room for copies of so many parts.
+fn bands<F: Float, T: Target<F>, const ROWS: usize, const PARTS: usize>(
+    rows: &ArrayView2<'_, T>,
+) -> bool {
+    let mut copies = [[F::zero(); BLOCK]; PARTS];
     (0..rows.nrows()).step_by(ROWS).all(|start| {
         let end = (start + ROWS).min(rows.nrows());
         let band = rows.slice_axis(Axis(0), Slice::from(start..end));

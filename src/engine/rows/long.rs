@@ -349,30 +349,34 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             }
             return;
         }
-        for part in Parts::of(classes) {
+        // The room is one row's, or for a part of each.
+        let at_once = if known.len() == 1 { room.blocks() } else { 1 };
+        for parts in Parts::several(classes, at_once) {
             if let (true, Some(source)) = (access.targets, &band.targets) {
-                source.copy(part, classes, zero, room.targets);
+                source.copy(parts, classes, zero, room.targets);
             }
             if let (true, Some(source)) = (access.scores, &band.scores) {
-                source.copy(part, classes, padding, room.scores);
+                source.copy(parts, classes, padding, room.scores);
             }
             if let Some(Sink::View(view)) = &band.gradient
                 && access.scores
                 && turn.in_place
             {
-                copy_part(&view.view(), part, room.scores);
-                pad(room.scores, part, classes, padding);
+                copy_part(&view.view(), parts, room.scores);
+                pad(room.scores, parts, classes, padding);
             }
             for (row, known) in known.iter_mut().enumerate() {
-                if let Some(mut copies) = room.of_row(row) {
-                    let mut lines = band.lines(row, access);
-                    turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+                let mut lines = band.lines(row, access);
+                for (place, part) in parts.each().enumerate() {
+                    if let Some(mut copies) = room.of_row(row + place) {
+                        turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+                    }
                 }
             }
             if let (Some(Sink::View(view)), true) =
                 (&mut band.gradient, access.gradient.is_result())
             {
-                copy_part_back(room.gradient, part, view);
+                copy_part_back(room.gradient, parts, view);
             }
         }
     }

@@ -150,7 +150,6 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
                 _ => across::<F, K, 3>(*self, band, losses),
             },
             0..=1 => passes::<F, K, 1>(*self, band, losses, room),
-            2..=4 => passes::<F, K, 4>(*self, band, losses, room),
             _ => passes::<F, K, TOGETHER>(*self, band, losses, room),
         }
     }

@@ -164,11 +164,14 @@ impl<F: Float, L: Look<F>> simd::Work for Search<'_, '_, '_, F, L> {
             states,
         } = self;
         let classes = *classes;
-        for part in Parts::of(classes) {
-            rows.copy(part, classes, L::padding(), copies);
-            let states = states.iter_mut().zip(copies.iter_mut());
-            for (row, (state, copy)) in states.enumerate() {
-                state.look(part, rows.part(row, part, L::padding(), copy));
+        // The room is one row's, or for a part of each.
+        let at_once = if states.len() == 1 { copies.len() } else { 1 };
+        for parts in Parts::several(classes, at_once) {
+            rows.copy(parts, classes, L::padding(), copies);
+            for (row, state) in states.iter_mut().enumerate() {
+                for (part, copy) in parts.each().zip(copies.iter_mut().skip(row)) {
+                    state.look(part, rows.part(row, part, L::padding(), copy));
+                }
             }
         }
     }

@@ -27,6 +27,15 @@ impl Part {
         }
     }
 
+    /// The parts that this one is made of, where it is several: see [`Parts::several`].
+    #[inline(always)]
+    pub(super) fn each(self) -> impl Iterator<Item = Self> {
+        (0..self.len).step_by(BLOCK).map(move |offset| Self {
+            start: self.start + offset,
+            len: BLOCK.min(self.len - offset),
+        })
+    }
+
     /// Where the class is in this part, if it is there.
     #[inline(always)]
     pub(crate) fn offset_of(self, class: usize) -> Option<usize> {
@@ -51,11 +60,22 @@ impl Part {
 pub(crate) struct Parts {
     next: usize,
     classes: usize,
+    /// How many whole ones at a time.
+    at_once: usize,
 }
 
 impl Parts {
     pub(crate) fn of(classes: usize) -> Self {
-        Self { next: 0, classes }
+        Self::several(classes, 1)
+    }
+
+    /// Up to so many of [`BLOCK`] elements as one; [`Part::each`] takes them apart.
+    pub(super) fn several(classes: usize, at_once: usize) -> Self {
+        Self {
+            next: 0,
+            classes,
+            at_once,
+        }
     }
 }
 
@@ -66,7 +86,10 @@ impl Iterator for Parts {
     fn next(&mut self) -> Option<Part> {
         let start = self.next;
         let rest = self.classes.checked_sub(start).filter(|&rest| rest > 0)?;
-        let len = (rest - rest % STEP).clamp(STEP, BLOCK);
+        let len = match rest / BLOCK {
+            0 => (rest - rest % STEP).max(STEP),
+            whole => whole.min(self.at_once) * BLOCK,
+        };
         self.next = start + len;
         Some(Part { start, len })
     }
