@@ -6,7 +6,7 @@ use ndarray::{Array, Array1, Array2, ArrayView2, Axis, Dimension, Slice};
 use ndarray_loss::*;
 
 /// Short and long rows, fewer and more than are treated together.
-const SHAPES: [(usize, usize); 7] = [
+const SHAPES: [(usize, usize); 8] = [
     (70, 10),
     (1, 300),
     (5, 129),
@@ -14,6 +14,7 @@ const SHAPES: [(usize, usize); 7] = [
     (70, 300),
     (150, 257),
     (600, 140),
+    (66, 16_500),
 ];
 
 /// One array in several layouts.
@@ -104,7 +105,7 @@ fn accuracies<F: Float>() {
     for shape in SHAPES {
         let laid = Laid::new(scores::<F>(shape));
         let labels = labels(&laid.plain);
-        for top_k in 1..=shape.1.min(200) {
+        for top_k in (1..=shape.1.min(200)).step_by(1 + shape.1 / 1200) {
             let want = categorical_accuracy(&laid.plain, &labels, top_k).unwrap();
             for (layout, view) in laid.views() {
                 let got = categorical_accuracy(view, &labels, top_k).unwrap();
@@ -162,6 +163,25 @@ fn losses<F: Float, L: ItemwiseLoss<F>>(
     }
 }
 
+/// Rows of integers, which no kernel sees where they are.
+fn counts_as_rows<F: Float, L: ItemwiseLoss<F>>(
+    what: &str,
+    loss: &L,
+    scores: &Laid<F>,
+    counts: &Array2<u8>,
+) {
+    let fortran = counts.t().as_standard_layout().into_owned();
+    let want = loss.loss_and_gradient(&scores.plain, counts).unwrap();
+    for (layout, x) in scores.views() {
+        for counts in [counts.view(), fortran.t()] {
+            let got = loss.loss_and_gradient(x, counts).unwrap();
+            let case = format!("{what} of {:?}, {layout}", scores.plain.dim());
+            same(&format!("{case}: losses of counts"), &got.0, &want.0);
+            same(&format!("{case}: counts"), &got.1, &want.1);
+        }
+    }
+}
+
 fn hinge_losses<F: Float>() {
     for shape in SHAPES {
         let scores = Laid::new(scores::<F>(shape));
@@ -171,6 +191,8 @@ fn hinge_losses<F: Float>() {
             row[label] = F::one();
         }
         let loss = MulticlassHingeLoss::default();
+        let counts = one_hot.mapv(|t: F| u8::from(t == F::one()));
+        counts_as_rows("hinge", &loss, &scores, &counts);
         losses("hinge", &loss, &scores, &labels, &Laid::new(one_hot));
     }
 }
@@ -195,10 +217,11 @@ fn crossentropies<F: Float>() {
         }
         let x = Laid::new(x);
         let labels = labels(&x.plain);
-        let counts = Array2::from_shape_fn(shape, |(row, class)| {
-            F::from((row * 31 + class * 17) % 5).unwrap() / F::from(8).unwrap()
-        });
-        let counts = Laid::new(counts);
+        let counts =
+            Array2::from_shape_fn(shape, |(row, class)| ((row * 31 + class * 17) % 5) as u8);
+        counts_as_rows("cross-entropy", &loss, &x, &counts);
+        let eighths = counts.mapv(|count| F::from(count).unwrap() / F::from(8).unwrap());
+        let counts = Laid::new(eighths);
         losses("cross-entropy", &loss, &x, &labels, &counts);
         losses("smoothed cross-entropy", &smoothed, &x, &labels, &counts);
     }

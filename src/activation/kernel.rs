@@ -23,7 +23,7 @@ pub(super) struct Known<F> {
 pub(super) trait Activation: Copy + Send + Sync + 'static {
     /// Whether there is a cotangent, of which something is added up over a row first.
     const SUMS_UP: bool = false;
-    /// Whether an element depends on its logit, beside its term.
+    /// Whether an element depends on its logit, not on its term.
     const READS_LOGITS: bool = false;
 
     /// One element of the result, from its term and, where one of them is read, the cotangent or the logit.
@@ -355,6 +355,12 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                         row.any_nan = columns.any_nan(index);
                     }
                 }
+                // No element needs its term.
+                let columns = if A::READS_LOGITS {
+                    columns.without_gradient()
+                } else {
+                    columns
+                };
                 if let Some(sums) = sums.first_mut() {
                     softmax::terms_across(known, columns, sums, &mut ());
                 }
@@ -366,7 +372,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
 
     #[inline(always)]
     fn part(self, pass: Pass, known: &mut LongRow<F>, mut piece: Piece<'_, F>) {
-        if let Pass::Sum | Pass::Gradient = pass {
+        if let (Pass::Sum | Pass::Gradient, false) = (pass, A::READS_LOGITS) {
             known.softmax.recall(&mut piece);
         }
         let Piece {
@@ -385,7 +391,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                 }
                 known.softmax.terms(part, scores, gradient, &mut work.sums);
             }
-            Pass::Sum | Pass::Gradient if !known.softmax.is_defined() => {}
+            Pass::Sum | Pass::Gradient if !A::READS_LOGITS && !known.softmax.is_defined() => {}
             Pass::Sum => {
                 let summary = known.softmax.summary();
                 let products = &mut work.values[..part.len];

@@ -1,9 +1,10 @@
 //! Long rows: one by one where they are contiguous, else copied, as a whole or part by part.
 
 use std::array::from_fn;
+use std::ops::Range;
 
 use ndarray::{
-    ArrayBase, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix1, Ix2, RawData,
+    ArrayBase, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix1, Ix2, RawData, Slice,
 };
 
 use super::aims::{Aim, aim};
@@ -19,6 +20,8 @@ use crate::float::{Float, Target};
 
 /// Blocks of copies for few elements: to clear more would take longer than the work.
 const FEW: usize = 16;
+/// Rows of more classes do not fit a cache, [`TOGETHER`] of them.
+const FITS: usize = 16384;
 
 pub(super) fn long<F: Float, T: Target<F>>(
     rows: Rows<'_, F, T>,
@@ -70,11 +73,27 @@ fn with_copies<F: Float, T: Target<F>>(
 ) {
     let blocks = room.blocks();
     if rows.share_lines() {
-        bands::<F, T, TOGETHER>(rows, losses, work, Together::of(blocks), room);
+        let at_once = rows_that_share_lines::<F>(work.classes);
+        if at_once <= TOGETHER {
+            bands::<F, T, TOGETHER>(rows, losses, work, Together::of(blocks), room);
+        } else {
+            // More than there is room for: what they share is fetched at once, and copied by and by.
+            bands::<F, T, ABREAST>(rows, losses, work, Together::of(at_once), room);
+        }
     } else if work.classes <= blocks * BLOCK {
         whole(rows, losses, work, room);
     } else {
-        bands::<F, T, TOGETHER>(rows, losses, work, Together::of(1), room);
+        bands::<F, T, 1>(rows, losses, work, Together::of(1), room);
+    }
+}
+
+/// How many rows are treated together that are not contiguous and share lines of memory: so few that they are still in
+/// some cache in the next pass, or if they are too long for that, so many that they share much.
+pub(super) fn rows_that_share_lines<F: Float>(classes: usize) -> usize {
+    if classes > FITS {
+        rows_across::<F>()
+    } else {
+        TOGETHER
     }
 }
 
@@ -207,9 +226,9 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
         let mut gradient = gradients.as_mut().and_then(Iterator::next);
 
         let target_slices = targets.as_ref().and_then(slices::<F, T, ROWS>);
-        let target_parts = |part: Part, copies: &mut [Block<F>]| {
+        let target_parts = |rows: Range<usize>, part: Part, copies: &mut [Block<F>]| {
             if let Some(view) = &targets {
-                copy_part(view, part, copies);
+                copy_part(&view.slice_axis(Axis(0), Slice::from(rows)), part, copies);
             }
         };
         let target_source = || match (&targets, &target_slices) {

@@ -10,7 +10,7 @@ mod short;
 use ndarray::{ArrayView1, Axis, Dimension, Ix1};
 
 pub(crate) use super::span::Job;
-use long::long;
+use long::{long, rows_that_share_lines};
 pub(crate) use one_hot::{are_one_hot, is_one_hot};
 pub(crate) use operands::{Operands, Rows, Targets};
 use picked::picked;
@@ -21,7 +21,7 @@ use super::elementwise::{Weights, of_mask};
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
-use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, TOGETHER, rows_across};
+use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, rows_across};
 use super::shape::distinct;
 use super::simd::Lines;
 use super::span::unzip;
@@ -149,7 +149,7 @@ fn leaves<'a, F: Float, T: Target<F>>(
         let most = if rows.go_across(&work) {
             rows_across::<F>()
         } else {
-            TOGETHER
+            rows_that_share_lines::<F>(work.classes)
         };
         grain = grain.max(of_thread.clamp(LINE / size_of::<F>(), most));
     }

@@ -1,5 +1,7 @@
 //! Rows of targets that have to be one-hot.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
 use super::long::{are_columns, slices};
@@ -84,7 +86,9 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize, const PARTS: usize>(
         let end = (start + ROWS).min(rows.nrows());
         let band = rows.slice_axis(Axis(0), Slice::from(start..end));
         let lines = slices::<F, T, ROWS>(&band);
-        let parts = |part: Part, copies: &mut [Block<F>]| copy_part(&band, part, copies);
+        let parts = |rows: Range<usize>, part: Part, copies: &mut [Block<F>]| {
+            copy_part(&band.slice_axis(Axis(0), Slice::from(rows)), part, copies);
+        };
         let source = match &lines {
             Some(lines) => Source::Slices(lines),
             None => Source::Parts(&parts),

@@ -112,6 +112,15 @@ impl<'a, F: Float> Columns<'a, F> {
         self.gradient.is_some()
     }
 
+    /// What is read, unless it lies where the gradient will be.
+    #[inline(always)]
+    pub(crate) fn without_gradient(self) -> Self {
+        Self {
+            gradient: self.gradient.filter(|_| self.in_place),
+            ..self
+        }
+    }
+
     /// The target of a class, if there is one.
     pub(crate) fn target(&self, row: usize, class: usize) -> Option<F> {
         self.targets.as_ref()?.get([row, class]).copied()

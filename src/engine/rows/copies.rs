@@ -1,9 +1,11 @@
 //! Parts of long rows that are copied: where they are not contiguous, or end before the part does.
 
+use std::ops::Range;
+
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, ShapeBuilder, Slice};
 
 use super::parts::{BLOCK, Part};
-use crate::engine::copying::{copy_ahead, copy_back_ahead};
+use crate::engine::copying::{copy_ahead, copy_back_ahead, fetch};
 use crate::float::{Float, Target};
 
 /// Room for a part of a long row.
@@ -115,18 +117,27 @@ pub(super) struct Copies<'c, F> {
 pub(crate) enum Source<'a, F> {
     Slices(&'a [&'a [F]]),
     View(ArrayView2<'a, F>),
-    /// Copies a part of each row, as far as the row goes.
-    Parts(&'a dyn Fn(Part, &mut [Block<F>])),
+    /// Copies a part of some rows, as far as they go.
+    Parts(&'a dyn Fn(Range<usize>, Part, &mut [Block<F>])),
 }
 
 impl<F: Float> Source<'_, F> {
     /// Copies what is not contiguous, and pads it.
     #[inline(always)]
-    pub(super) fn copy(&self, part: Part, classes: usize, padding: F, copies: &mut [Block<F>]) {
+    pub(super) fn copy(
+        &self,
+        rows: Range<usize>,
+        part: Part,
+        classes: usize,
+        padding: F,
+        copies: &mut [Block<F>],
+    ) {
         match self {
             Self::Slices(_) => return,
-            Self::View(view) => copy_part(view, part, copies),
-            Self::Parts(copy) => copy(part, copies),
+            Self::View(view) => {
+                copy_part(&view.slice_axis(Axis(0), Slice::from(rows)), part, copies);
+            }
+            Self::Parts(copy) => copy(rows, part, copies),
         }
         pad(copies, part, classes, padding);
     }
@@ -186,6 +197,14 @@ pub(in crate::engine) fn copy_part<F: Float, T: Target<F>>(
     let shape = from.raw_dim().strides(Ix2(BLOCK, 1));
     if let Ok(to) = ArrayViewMut2::from_shape(shape, copies.as_flattened_mut()) {
         copy_ahead(&from, to);
+    }
+}
+
+/// Reads a little of every line of memory that a part of each row lies in, if they lie along columns.
+pub(super) fn fetch_part<F: Float>(rows: &ArrayView2<'_, F>, part: Part) {
+    let view = rows.slice_axis(Axis(1), within(part, rows.ncols()));
+    if are_contiguous_columns(&view) {
+        fetch(&view);
     }
 }
 

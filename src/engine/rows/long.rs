@@ -2,13 +2,13 @@
 //! a part of each at a time, since a line of memory may hold an element of each of them; where all operands lie along
 //! columns, all of a pass at a time.
 
-use ndarray::ArrayViewMut2;
+use ndarray::{ArrayViewMut2, Axis, Slice};
 
 use super::RowKernel;
 use super::columns::{Columns, LanesAcross};
 use super::copies::{
     Copies, Room, Source, Workspace, are_contiguous_columns, copy_of, copy_part, copy_part_back,
-    pad, part_of,
+    fetch_part, pad, part_of,
 };
 use super::parts::{Part, Parts};
 use crate::engine::simd;
@@ -196,6 +196,24 @@ impl<F: Float> Band<'_, '_, F> {
         }
     }
 
+    /// Reads a little of every line of memory that holds a part of what a pass makes use of, and lies along columns.
+    fn fetch(&self, part: Part, access: Access, in_place: bool) {
+        let sources = [
+            (&self.scores, access.scores),
+            (&self.targets, access.targets),
+        ];
+        for (source, is_used) in sources {
+            if let (Some(Source::View(view)), true) = (source, is_used) {
+                fetch_part(view, part);
+            }
+        }
+        if let Some(Sink::View(view)) = &self.gradient
+            && (in_place && access.scores || access.gradient.is_result())
+        {
+            fetch_part(&view.view(), part);
+        }
+    }
+
     #[inline(always)]
     fn lines(&mut self, row: usize, access: Access) -> Lines<'_, F> {
         Lines {
@@ -341,7 +359,7 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         let access = turn.access;
         if turn.sees_gradient_alone() && matches!(band.gradient, Some(Sink::Slices(_))) {
             for (row, known) in known.iter_mut().enumerate() {
-                if let Some(mut copies) = room.of_row(row) {
+                if let Some(mut copies) = room.of_row(0) {
                     let whole = Part::whole(classes);
                     let mut lines = band.lines(row, access);
                     turn.step(whole, classes, known.as_mut(), &mut lines, &mut copies);
@@ -351,32 +369,42 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         }
         // The room is one row's, or for a part of each.
         let at_once = if known.len() == 1 { room.blocks() } else { 1 };
+        let rows_at_once = room.blocks();
         for parts in Parts::several(classes, at_once) {
-            if let (true, Some(source)) = (access.targets, &band.targets) {
-                source.copy(parts, classes, zero, room.targets);
+            if known.len() > rows_at_once {
+                band.fetch(parts, access, turn.in_place);
             }
-            if let (true, Some(source)) = (access.scores, &band.scores) {
-                source.copy(parts, classes, padding, room.scores);
-            }
-            if let Some(Sink::View(view)) = &band.gradient
-                && access.scores
-                && turn.in_place
-            {
-                copy_part(&view.view(), parts, room.scores);
-                pad(room.scores, parts, classes, padding);
-            }
-            for (row, known) in known.iter_mut().enumerate() {
-                let mut lines = band.lines(row, access);
-                for (place, part) in parts.each().enumerate() {
-                    if let Some(mut copies) = room.of_row(row + place) {
-                        turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+            for (index, known) in known.chunks_mut(rows_at_once).enumerate() {
+                let start = index * rows_at_once;
+                let rows = start..start + known.len();
+                if let (true, Some(source)) = (access.targets, &band.targets) {
+                    source.copy(rows.clone(), parts, classes, zero, room.targets);
+                }
+                if let (true, Some(source)) = (access.scores, &band.scores) {
+                    source.copy(rows.clone(), parts, classes, padding, room.scores);
+                }
+                if let Some(Sink::View(view)) = &band.gradient
+                    && access.scores
+                    && turn.in_place
+                {
+                    let view = view.slice_axis(Axis(0), Slice::from(rows.clone()));
+                    copy_part(&view, parts, room.scores);
+                    pad(room.scores, parts, classes, padding);
+                }
+                for (place, known) in known.iter_mut().enumerate() {
+                    let mut lines = band.lines(start + place, access);
+                    for (offset, part) in parts.each().enumerate() {
+                        if let Some(mut copies) = room.of_row(place + offset) {
+                            turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+                        }
                     }
                 }
-            }
-            if let (Some(Sink::View(view)), true) =
-                (&mut band.gradient, access.gradient.is_result())
-            {
-                copy_part_back(room.gradient, parts, view);
+                if let (Some(Sink::View(view)), true) =
+                    (&mut band.gradient, access.gradient.is_result())
+                {
+                    let mut view = view.slice_axis_mut(Axis(0), Slice::from(rows));
+                    copy_part_back(room.gradient, parts, &mut view);
+                }
             }
         }
     }

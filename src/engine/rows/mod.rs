@@ -39,8 +39,7 @@ use crate::float::Float;
 /// are not.
 pub(crate) const SHORT: usize = 128;
 
-/// How many rows are treated together at most where they are not contiguous: their elements of a class share some lines
-/// of memory.
+/// Of how many rows a part is copied at a time at most, where their elements of a class share lines of memory.
 pub(super) const TOGETHER: usize = 64;
 
 /// What a row of targets in the shape of the predictions means to a kernel.
@@ -150,7 +149,8 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
                 _ => across::<F, K, 3>(*self, band, losses),
             },
             0..=1 => passes::<F, K, 1>(*self, band, losses, room),
-            _ => passes::<F, K, TOGETHER>(*self, band, losses, room),
+            2..=TOGETHER => of_many::<F, K, TOGETHER>(*self, band, losses, room),
+            _ => of_many::<F, K, ABREAST>(*self, band, losses, room),
         }
     }
 
@@ -169,6 +169,16 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
             derivatives,
         });
     }
+}
+
+#[inline(never)] // its frame is large
+fn of_many<F: Float, K: RowKernel<F>, const ROWS: usize>(
+    kernel: K,
+    band: &mut Band<'_, '_, F>,
+    losses: &mut [F],
+    room: Room<'_, F>,
+) {
+    passes::<F, K, ROWS>(kernel, band, losses, room);
 }
 
 /// The passes over at most `ROWS` rows.

@@ -166,13 +166,18 @@ impl<F: Float, L: Look<F>> simd::Work for Search<'_, '_, '_, F, L> {
         let classes = *classes;
         // The room is one row's, or for a part of each.
         let at_once = if states.len() == 1 { copies.len() } else { 1 };
-        for parts in Parts::several(classes, at_once) {
-            rows.copy(parts, classes, L::padding(), copies);
-            for (row, state) in states.iter_mut().enumerate() {
-                for (part, copy) in parts.each().zip(copies.iter_mut().skip(row)) {
-                    state.look(part, rows.part(row, part, L::padding(), copy));
+        let mut start = 0;
+        for states in states.chunks_mut(copies.len().max(1)) {
+            for parts in Parts::several(classes, at_once) {
+                let band = start..start + states.len();
+                rows.copy(band.clone(), parts, classes, L::padding(), copies);
+                for (place, (row, state)) in band.zip(&mut *states).enumerate() {
+                    for (part, copy) in parts.each().zip(copies.iter_mut().skip(place)) {
+                        state.look(part, rows.part(row, part, L::padding(), copy));
+                    }
                 }
             }
+            start += states.len();
         }
     }
 }

@@ -65,11 +65,13 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    #[inline(always)]
     pub(crate) fn of(classes: usize) -> Self {
         Self::several(classes, 1)
     }
 
     /// Up to so many of [`BLOCK`] elements as one; [`Part::each`] takes them apart.
+    #[inline(always)]
     pub(super) fn several(classes: usize, at_once: usize) -> Self {
         Self {
             next: 0,
