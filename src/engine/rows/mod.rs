@@ -27,7 +27,6 @@ pub(crate) use short::{
     transpose_back, update,
 };
 
-use std::array::from_fn;
 use std::iter::once;
 
 use super::simd;
@@ -188,7 +187,7 @@ fn passes<F: Float, K: RowKernel<F>, const ROWS: usize>(
     losses: &mut [F],
     room: Room<'_, F>,
 ) {
-    let mut known: [_; ROWS] = from_fn(|_| None);
+    let mut known: [_; ROWS] = [const { None }; _];
     simd::dispatch(Passes {
         kernel,
         known: &mut known[..band.items.len()],
