@@ -38,6 +38,8 @@ CRATES = {
     "ndarray-stats": ("ndarray-stats", "ndarray-stats"),
 }
 PEERS = [*SCRIPTS, *CRATES]
+# The Cargo features of the Rust worker.
+FEATURES = {"burn (ndarray)": "burn", "burn (flex)": "burn", "candle": "candle"}
 # Between two processes, for the threads of the first to fall asleep.
 PAUSE = 0.01
 # How far what they compute may be apart: some add up millions of numbers in plain `f32`. Up to the second limit a
@@ -74,9 +76,10 @@ class Worker:
 
 
 @functools.cache
-def build():
-    """The path of the Rust worker, built in release mode."""
+def build(features):
+    """The path of the Rust worker, built in release mode with those features."""
     command = ["cargo", "build", "--release", "--message-format", "json-render-diagnostics"]
+    command += ["--no-default-features", "--features", ",".join(features)]
     output = subprocess.run(command, cwd=FOLDER, check=True, stdout=subprocess.PIPE, text=True).stdout
     messages = map(json.loads, output.splitlines())
     return next(message["executable"] for message in messages if message.get("executable"))
@@ -85,7 +88,9 @@ def build():
 @contextlib.contextmanager
 def started(peers, threads):
     """All workers with that many threads, and the versions of the peers."""
-    binary, processors = build(), os.sched_getaffinity(0)
+    # No library that takes minutes to build, unless it is asked for.
+    binary = build(tuple(sorted({FEATURES[name] for name in peers if name in FEATURES})))
+    processors = os.sched_getaffinity(0)
     # The workers inherit it; XLA has no other way to be told.
     os.sched_setaffinity(0, sorted(processors)[:threads])
     counts = ("RAYON_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PEERS_THREADS")

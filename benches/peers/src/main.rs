@@ -8,7 +8,9 @@ mod machine;
 mod naive;
 mod ours;
 mod stats;
+#[cfg(feature = "burn")]
 mod with_burn;
+#[cfg(feature = "candle")]
 mod with_candle;
 mod work;
 
@@ -43,13 +45,16 @@ struct Answer {
 type Prepare = fn(&Cell) -> Result<Option<Box<dyn Work>>, Box<dyn Error>>;
 
 /// The libraries by name. Another one is a module with such a function and a line here.
-const LIBRARIES: [(&str, Prepare); 7] = [
+const LIBRARIES: &[(&str, Prepare)] = &[
     ("ndarray-loss", ours::prepare),
     ("machine", machine::prepare),
     ("ndarray", naive::prepare),
     ("ndarray-stats", stats::prepare),
+    #[cfg(feature = "burn")]
     ("burn-ndarray", with_burn::ndarray),
+    #[cfg(feature = "burn")]
     ("burn-flex", with_burn::flex),
+    #[cfg(feature = "candle")]
     ("candle", with_candle::prepare),
 ];
 
