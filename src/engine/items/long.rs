@@ -20,8 +20,8 @@ use crate::float::{Float, Target};
 
 /// Blocks of copies for few elements: to clear more would take longer than the work.
 const FEW: usize = 16;
-/// Rows of more classes do not fit a cache, [`TOGETHER`] of them.
-const FITS: usize = 16384;
+/// What a cache holds from one pass to the next.
+const CACHE: usize = 4 << 20;
 
 pub(super) fn long<F: Float, T: Target<F>>(
     rows: Rows<'_, F, T>,
@@ -90,7 +90,7 @@ fn with_copies<F: Float, T: Target<F>>(
 /// How many rows are treated together that are not contiguous and share lines of memory: so few that they are still in
 /// some cache in the next pass, or if they are too long for that, so many that they share much.
 pub(super) fn rows_that_share_lines<F: Float>(classes: usize) -> usize {
-    if classes > FITS {
+    if classes > CACHE / (TOGETHER * size_of::<F>()) {
         rows_across::<F>()
     } else {
         TOGETHER

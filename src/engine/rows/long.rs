@@ -252,10 +252,10 @@ impl<F: Float, K: RowKernel<F>> simd::Work for Passes<'_, '_, '_, '_, F, K> {
     fn run(&mut self) {
         begin(self.kernel, self.band, self.known);
         // Not a loop: each is compiled for what it makes use of.
-        self.pass(K::PASSES.first());
-        self.pass(K::PASSES.get(1));
-        self.pass(K::PASSES.get(2));
-        self.pass(K::PASSES.get(3));
+        self.pass::<0>();
+        self.pass::<1>();
+        self.pass::<2>();
+        self.pass::<3>();
         finish(self.kernel, self.known, self.losses);
     }
 }
@@ -286,26 +286,13 @@ fn finish<F: Float, K: RowKernel<F>>(kernel: K, known: &[Option<K::Known>], loss
 
 impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
     #[inline(always)]
-    fn pass(&mut self, pass: Option<&(K::Pass, Access)>) {
-        let Some(&(pass, access)) = pass else {
+    fn pass<const PASS: usize>(&mut self) {
+        let Some(&(pass, access)) = K::PASSES.get(PASS) else {
             return;
         };
         if access.gradient.is_only_for_gradient() && self.band.gradient.is_none() {
             return;
         }
-        let keeps = !matches!(self.band.gradient, Some(Sink::View(_)));
-        let turn = Turn {
-            kernel: self.kernel,
-            pass,
-            access: Access {
-                scores: access.scores || (access.gradient.is_read() && !keeps),
-                targets: access.targets && self.band.targets.is_some(),
-                ..access
-            },
-            keeps,
-            wants_gradient: self.band.gradient.is_some(),
-            in_place: self.band.scores.is_none(),
-        };
         if access.goes_across_alone() && self.band.is_by_columns(access) {
             // Its frame is not that of this one.
             simd::dispatch(Across {
@@ -319,9 +306,15 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             return;
         }
         if self.known.len() == 1 && self.band.is_contiguous() {
-            self.alone(turn);
+            self.alone(Turn::of(self.kernel, (pass, access), self.band));
         } else {
-            self.together(turn);
+            // Its frame is not that of a contiguous row, of which there may be very many.
+            simd::dispatch(PartByPart::<_, _, PASS> {
+                kernel: self.kernel,
+                band: &mut *self.band,
+                known: &mut *self.known,
+                room: self.room.reborrow(),
+            });
         }
         for known in self.known.iter_mut().flatten() {
             self.kernel.after(pass, known);
@@ -347,14 +340,34 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             }
         }
     }
+}
 
-    /// A pass over several rows, a part of each at a time. What is not contiguous is copied, of all rows at once.
+/// A kernel in one pass over rows of which some are not contiguous: a part of each at a time, copied of all at once.
+struct PartByPart<'a, 'b, 'r, 's, F: Float, K: RowKernel<F>, const PASS: usize> {
+    kernel: K,
+    band: &'s mut Band<'a, 'b, F>,
+    known: &'s mut [Option<K::Known>],
+    room: Room<'r, F>,
+}
+
+impl<F: Float, K: RowKernel<F>, const PASS: usize> simd::Work
+    for PartByPart<'_, '_, '_, '_, F, K, PASS>
+{
+    type Output = ();
+
     #[inline(always)]
-    fn together(&mut self, turn: Turn<K, K::Pass>) {
+    fn run(&mut self) {
         let (zero, padding) = (F::zero(), K::padding());
         let Self {
-            band, known, room, ..
+            kernel,
+            band,
+            known,
+            room,
         } = self;
+        let Some(&pass) = K::PASSES.get(PASS) else {
+            return;
+        };
+        let turn = Turn::of(*kernel, pass, band);
         let classes = band.classes;
         let access = turn.access;
         if turn.sees_gradient_alone() && matches!(band.gradient, Some(Sink::Slices(_))) {
@@ -477,6 +490,23 @@ struct Lines<'l, F> {
 }
 
 impl<K, P: Copy> Turn<K, P> {
+    #[inline(always)]
+    fn of<F>(kernel: K, (pass, access): (P, Access), band: &Band<'_, '_, F>) -> Self {
+        let keeps = !matches!(band.gradient, Some(Sink::View(_)));
+        Self {
+            kernel,
+            pass,
+            access: Access {
+                scores: access.scores || (access.gradient.is_read() && !keeps),
+                targets: access.targets && band.targets.is_some(),
+                ..access
+            },
+            keeps,
+            wants_gradient: band.gradient.is_some(),
+            in_place: band.scores.is_none(),
+        }
+    }
+
     /// Whether the pass is element by element, so that it may see a contiguous row at once.
     #[inline(always)]
     fn sees_gradient_alone(&self) -> bool {

@@ -30,9 +30,9 @@ impl Part {
     /// The parts that this one is made of, where it is several: see [`Parts::several`].
     #[inline(always)]
     pub(super) fn each(self) -> impl Iterator<Item = Self> {
-        (0..self.len).step_by(BLOCK).map(move |offset| Self {
-            start: self.start + offset,
-            len: BLOCK.min(self.len - offset),
+        (0..self.len.div_ceil(BLOCK)).map(move |index| Self {
+            start: self.start + index * BLOCK,
+            len: BLOCK.min(self.len - index * BLOCK),
         })
     }
 
