@@ -72,21 +72,30 @@ pub(super) fn aims<F: Float, T: Target<F>>(
         any_left_out: false,
     };
     left_out.fill(false);
-    if let (Targets::Labels(labels), None) = (targets, work.ignores) {
-        let labels = labels.slice_axis(Axis(0), Slice::from(start..start + classes.len()));
-        match labels.to_slice() {
-            Some(labels) => {
-                for (class, &label) in classes.iter_mut().zip(labels) {
-                    *class = label.class();
+    // Not one by one, where nothing depends on the item.
+    match (targets, work.dense, work.ignores) {
+        (Targets::Labels(labels), _, None) => {
+            let labels = labels.slice_axis(Axis(0), Slice::from(start..start + classes.len()));
+            match labels.to_slice() {
+                Some(labels) => {
+                    for (class, &label) in classes.iter_mut().zip(labels) {
+                        *class = label.class();
+                    }
+                }
+                None => {
+                    for (class, &label) in classes.iter_mut().zip(&labels) {
+                        *class = label.class();
+                    }
                 }
             }
-            None => {
-                for (class, &label) in classes.iter_mut().zip(&labels) {
-                    *class = label.class();
-                }
-            }
+            return aims;
         }
-        return aims;
+        (Targets::None, ..) | (Targets::Dense(_), Dense::Distribution, _) => {
+            classes.fill(0);
+            aims.is_dense = matches!(targets, Targets::Dense(_));
+            return aims;
+        }
+        _ => {}
     }
     for (offset, class) in classes.iter_mut().enumerate() {
         *class = 0;
