@@ -100,12 +100,10 @@ impl Arithmetic for f32 {
     fn all_positive_normal(values: &[Self]) -> bool {
         const LEAST: u32 = f32::MIN_POSITIVE.to_bits();
         const LARGEST: u32 = f32::MAX.to_bits();
-        // Of the bits of any other number, one difference or the other has the first bit set.
-        let either = values.iter().fold(0, |either, x| {
-            let bits = x.to_bits();
-            either | bits.wrapping_sub(LEAST) | LARGEST.wrapping_sub(bits)
-        });
-        either.leading_zeros() > 0
+        // Bits below the least wrap around.
+        let above_least = |x: &f32| x.to_bits().wrapping_sub(LEAST);
+        let greatest = values.iter().map(above_least).fold(0, u32::max);
+        greatest <= LARGEST - LEAST
     }
 
     #[inline(always)]
@@ -158,7 +156,8 @@ impl Arithmetic for f64 {
     fn all_positive_normal(values: &[Self]) -> bool {
         const LEAST: u64 = f64::MIN_POSITIVE.to_bits();
         const LARGEST: u64 = f64::MAX.to_bits();
-        // Of the bits of any other number, one difference or the other has the first bit set.
+        // Of the bits of any other number, one difference or the other has the first bit set: AVX2 has no greater one of
+        // two 64-bit integers, as `f32` makes use of.
         let either = values.iter().fold(0, |either, x| {
             let bits = x.to_bits();
             either | bits.wrapping_sub(LEAST) | LARGEST.wrapping_sub(bits)

@@ -187,17 +187,22 @@ impl Lanes {
     /// The sum of all lanes, along a fixed tree.
     #[inline(always)]
     pub(crate) fn total(&self) -> Pair {
-        let (mut hi, mut lo) = (self.hi, self.lo);
-        let mut width = LANES / 2;
-        while width > 0 {
-            for i in 0..width {
-                let (sum, error) = two_sum(hi[i], hi[i + width]);
-                hi[i] = sum;
-                lo[i] += lo[i + width] + error;
-            }
-            width /= 2;
+        let mut lanes = self.clone();
+        lanes.in_memory().halve::<{ LANES / 2 }>();
+        lanes.in_memory().halve::<{ LANES / 4 }>();
+        lanes.in_memory().halve::<{ LANES / 8 }>();
+        lanes.halve::<{ LANES / 16 }>();
+        Pair::settle(lanes.hi[0], lanes.lo[0])
+    }
+
+    /// Adds each of the `WIDTH` lanes behind the first ones to one of those.
+    #[inline(always)]
+    fn halve<const WIDTH: usize>(&mut self) {
+        for i in 0..WIDTH {
+            let (sum, error) = two_sum(self.hi[i], self.hi[i + WIDTH]);
+            self.hi[i] = sum;
+            self.lo[i] += self.lo[i + WIDTH] + error;
         }
-        Pair::settle(hi[0], lo[0])
     }
 }
 
@@ -209,4 +214,4 @@ pub(crate) fn add_compensated(hi: &mut f64, lo: &mut f64, (value, error): (f64, 
     *lo += rounding + error;
 }
 
-const _: () = assert!(CHUNK.is_multiple_of(LANES));
+const _: () = assert!(CHUNK.is_multiple_of(LANES) && LANES == 16);

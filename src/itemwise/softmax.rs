@@ -410,7 +410,11 @@ impl<F: Float> LongRow<F> {
     /// The term of a logit of this row.
     #[inline(always)]
     pub(crate) fn term(&self, logit: F) -> F {
-        self.scale.map_or_else(F::nan, |scale| scale.term(logit))
+        // A closure would be compiled for the baseline.
+        match self.scale {
+            Some(scale) => scale.term(logit),
+            None => F::nan(),
+        }
     }
 }
 

@@ -33,8 +33,6 @@ pub(super) trait Logarithm:
     /// 2^`SUBNORMAL_SHIFT`: makes a subnormal number normal.
     const SUBNORMAL_SCALE: Self;
     const SUBNORMAL_SHIFT: Self;
-    /// What [`split`](Self::split) adds to k.
-    const EXPONENT_ORIGIN: Self;
     /// ln 2 with so few bits that k times it is exact.
     const LN_2_HIGH: Self;
     /// What `LN_2_HIGH` lacks; positive, which [`join`] relies on.
@@ -51,8 +49,8 @@ pub(super) trait Logarithm:
 pub(super) struct Split<T> {
     /// 1 + f, from ¾ up to 1½
     mantissa: T,
-    /// k + `EXPONENT_ORIGIN`
-    exponent: T,
+    /// −k; +0 where that is 0
+    minus_k: T,
     /// 2^(2 − k): a normal number for every k, which 2^−k is not.
     inverse_power: T,
 }
@@ -66,7 +64,6 @@ impl Logarithm for f32 {
     const MIN_POSITIVE: Self = f32::MIN_POSITIVE;
     const SUBNORMAL_SCALE: Self = f32::from_bits((127 + 24) << 23);
     const SUBNORMAL_SHIFT: Self = 24.0;
-    const EXPONENT_ORIGIN: Self = 8_388_608.0 + 127.0;
     const LN_2_HIGH: Self = 0.693_145_75;
     const LN_2_LOW: Self = 1.428_606_8e-6;
 
@@ -77,15 +74,19 @@ impl Logarithm for f32 {
 
     #[inline(always)]
     fn split(self) -> Split<Self> {
-        const ONE: u32 = 127 << 23;
+        const DIGITS: u32 = 23;
+        const FOUR: u32 = (127 + 2) << DIGITS;
         const THREE_QUARTERS: u32 = 0x3f40_0000;
-        // The bits of 2^23, whose last bits count ones.
-        const INTEGERS: u32 = (127 + 23) << 23;
-        let bits = self.to_bits().wrapping_add(ONE - THREE_QUARTERS);
+        // Shifted out below −k, this rounds it up.
+        const ROUND_UP: u32 = (1 << DIGITS) - 1;
+        // With few constants: 16 registers have to do for them and for all the rest.
+        let bits = self.to_bits();
+        let minus_k = (THREE_QUARTERS + ROUND_UP).wrapping_sub(bits) as i32 >> DIGITS;
+        let power = (minus_k << DIGITS) as u32;
         Split {
-            mantissa: f32::from_bits((bits & 0x007f_ffff) + THREE_QUARTERS),
-            exponent: f32::from_bits((bits >> 23) | INTEGERS),
-            inverse_power: f32::from_bits((1 << 31) - (bits & 0x7f80_0000)),
+            mantissa: f32::from_bits(bits.wrapping_add(power)),
+            minus_k: minus_k as f32,
+            inverse_power: f32::from_bits(FOUR.wrapping_add(power)),
         }
     }
 
@@ -110,7 +111,6 @@ impl Logarithm for f64 {
     const MIN_POSITIVE: Self = f64::MIN_POSITIVE;
     const SUBNORMAL_SCALE: Self = f64::from_bits((1023 + 54) << 52);
     const SUBNORMAL_SHIFT: Self = 54.0;
-    const EXPONENT_ORIGIN: Self = 4_503_599_627_370_496.0 + 1023.0;
     const LN_2_HIGH: Self = 0.693_147_180_559_890_3;
     const LN_2_LOW: Self = 5.497_923_018_708_371e-14;
 
@@ -125,10 +125,11 @@ impl Logarithm for f64 {
         const THREE_QUARTERS: u64 = 0x3fe8_0000_0000_0000;
         // The bits of 2^52, whose last bits count ones: AVX2 cannot convert 64-bit integers.
         const INTEGERS: u64 = (1023 + 52) << 52;
+        const BIASED_ZERO: f64 = 4_503_599_627_370_496.0 + 1023.0;
         let bits = self.to_bits().wrapping_add(ONE - THREE_QUARTERS);
         Split {
             mantissa: f64::from_bits((bits & 0x000f_ffff_ffff_ffff) + THREE_QUARTERS),
-            exponent: f64::from_bits((bits >> 52) | INTEGERS),
+            minus_k: BIASED_ZERO - f64::from_bits((bits >> 52) | INTEGERS),
             inverse_power: f64::from_bits((1 << 63) - (bits & 0x7ff0_0000_0000_0000)),
         }
     }
@@ -175,35 +176,35 @@ pub(super) fn ln<T: Logarithm>(x: T) -> T {
     let subnormal = x < T::MIN_POSITIVE;
     let scaled = x * T::SUBNORMAL_SCALE;
     let normal = if subnormal { scaled } else { x };
-    let origin = if subnormal {
-        T::EXPONENT_ORIGIN + T::SUBNORMAL_SHIFT
+    let shift = if subnormal {
+        T::SUBNORMAL_SHIFT
     } else {
-        T::EXPONENT_ORIGIN
+        T::ZERO
     };
     let Split {
-        mantissa, exponent, ..
+        mantissa, minus_k, ..
     } = normal.split();
-    with_limits(x, T::ZERO, join(origin - exponent, mantissa - T::ONE))
+    with_limits(x, T::ZERO, join(minus_k + shift, mantissa - T::ONE))
 }
 
 /// As [`ln`], for positive normal numbers.
 #[inline(always)]
 pub(super) fn ln_of_normal<T: Logarithm>(x: T) -> T {
     let Split {
-        mantissa, exponent, ..
+        mantissa, minus_k, ..
     } = x.split();
-    join(T::EXPONENT_ORIGIN - exponent, mantissa - T::ONE)
+    join(minus_k, mantissa - T::ONE)
 }
 
 #[inline(always)]
 pub(super) fn ln_1p<T: Logarithm>(x: T) -> T {
     // The rounded 1 + x serves to find k alone; f = x·2^−k − (1 − 2^−k) is rounded once, and where k = 0 it is x itself.
     let Split {
-        exponent,
+        minus_k,
         inverse_power,
         ..
     } = (T::ONE + x).split();
     let one_minus_power = (-inverse_power).mul_add(T::QUARTER, T::ONE);
     let f = (x * inverse_power).mul_add(T::QUARTER, -one_minus_power);
-    with_limits(x, -T::ONE, join(T::EXPONENT_ORIGIN - exponent, f))
+    with_limits(x, -T::ONE, join(minus_k, f))
 }

@@ -164,7 +164,9 @@ fn largest<F: Float>(values: &[F]) -> F {
         greater(greater(a[i], b[i]), greater(c[i], d[i]))
     }));
     let of_rest = rest.iter().fold(F::neg_infinity(), |m, &x| greater(x, m));
-    of_lanes.iter().fold(of_rest, |m, &x| greater(x, m))
+    // Pair by pair: one after the other, each would wait for the one before.
+    let [a, b, c, d]: [F; WIDTH / 2] = from_fn(|i| greater(of_lanes[i], of_lanes[i + WIDTH / 2]));
+    greater(of_rest, greater(greater(a, b), greater(c, d)))
 }
 
 /// The greater number; `known`, which is no NaN, where `x` is one.
