@@ -4,9 +4,10 @@ use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, Present, ROWS, RowKernel, strips, transpose, transpose_back, update,
+    LanesAcross, Maxima, Piece, Present, ROWS, RowKernel, strips, transpose, transpose_back,
+    update,
 };
-use crate::itemwise::softmax::{self, Maxima, Pass, SummariesAcross, Summary};
+use crate::itemwise::softmax::{self, Pass, SummariesAcross, Summary};
 
 /// What an element of the result needs to know of its row.
 #[derive(Clone, Copy)]

@@ -35,7 +35,12 @@ pub(super) fn copy_tile_back<F: Float>(from: &[F], to: ArrayViewMut2<'_, F>) {
 
 /// Copies rows to a slice, one after the other; what lies along columns is fetched ahead.
 pub(super) fn gather<F: Float, T: Target<F>>(from: &ArrayView2<'_, T>, to: &mut [F]) {
-    if let Ok(to) = ArrayViewMut2::from_shape(from.raw_dim(), to) {
+    if let Some(from) = from.to_slice() {
+        // All at once: rows may be short.
+        for (to, &x) in to.iter_mut().zip(from) {
+            *to = x.to_float(None);
+        }
+    } else if let Ok(to) = ArrayViewMut2::from_shape(from.raw_dim(), to) {
         copy_ahead(from, to);
     }
 }

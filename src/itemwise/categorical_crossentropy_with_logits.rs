@@ -6,12 +6,12 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use long_rows::LongRow;
 
-use super::softmax::{self, Maxima, Pass};
+use super::softmax::{self, Pass};
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, ROWS, RowKernel, as_floats, transpose, transpose_back,
+    LanesAcross, Maxima, Piece, ROWS, RowKernel, as_floats, transpose, transpose_back,
 };
 use crate::{Float, LossError, Target};
 

@@ -15,8 +15,8 @@ pub(crate) use across::{Beside, Scales, SummariesAcross, look_across, terms_acro
 use crate::Float;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Part, Piece,
-    ROWS, Rooms, RowKernel, Sink, Source, update,
+    Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
+    Piece, ROWS, Rooms, RowKernel, Sink, Source, update,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -143,31 +143,6 @@ impl<F: Float> GroupSummary<F> {
     #[inline(always)]
     pub(crate) fn row(&self, i: usize) -> Summary<F> {
         self.rows.row(i)
-    }
-}
-
-/// The largest logits of a group, one lane a row.
-pub(crate) struct Maxima<F> {
-    pub(crate) maximum: [F; ROWS],
-    /// The first class that has it.
-    maximal: [F; ROWS],
-}
-
-impl<F: Float> Maxima<F> {
-    #[inline(always)]
-    pub(crate) fn of(panel: &[[F; ROWS]]) -> Self {
-        let mut maximum = [F::neg_infinity(); ROWS];
-        let mut maximal = [F::zero(); ROWS];
-        let mut class = F::zero();
-        for scores in panel {
-            for i in 0..ROWS {
-                let greater = scores[i] > maximum[i];
-                maximum[i] = update(greater, scores[i], maximum[i]);
-                maximal[i] = update(greater, class, maximal[i]);
-            }
-            class += F::one();
-        }
-        Self { maximum, maximal }
     }
 }
 

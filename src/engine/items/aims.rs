@@ -2,145 +2,171 @@
 
 use ndarray::{ArrayView1, ArrayView2, Axis, Ix1, Slice};
 
+use super::short::floats_of;
 use super::{Targets, Work};
-use crate::engine::elementwise::Weights;
-use crate::engine::rows::{Coefficients, Dense};
+use crate::engine::elementwise::{Weights, of_mask};
+use crate::engine::rows::{Coefficients, Dense, Panel, ROWS, named_of_short};
 use crate::float::{Float, Target};
 
-/// What an item aims at.
-pub(super) enum Aim {
-    Class(usize),
-    /// The item is left out.
-    Nothing,
-    Row,
-}
-
-pub(super) fn aim<F: Float, T: Target<F>>(
+/// The class that an item aims at, 0 if there is nothing to aim at; `None` for one that is left out.
+pub(super) fn label<F, T: Target<F>>(
     work: &Work<'_, F>,
     targets: &Targets<ArrayView1<'_, T>, ArrayView2<'_, T>>,
     item: usize,
-) -> Aim {
+) -> Option<usize> {
     match targets {
-        Targets::None => Aim::Class(0),
-        Targets::Labels(labels) => match labels.get(item) {
-            Some(&label) if !work.ignores.is_some_and(|ignores| ignores(label.label())) => {
-                Aim::Class(label.class())
-            }
-            _ => Aim::Nothing,
-        },
-        Targets::Dense(rows) => match work.dense {
-            Dense::Distribution => Aim::Row,
-            Dense::OneHot => {
-                let row = rows.row(item);
-                let class = row.iter().position(|t| t.to_float(None) != F::zero());
-                class.map_or(Aim::Nothing, Aim::Class)
-            }
-            Dense::Largest => {
-                let mut best: Option<(usize, F)> = None;
-                for (class, t) in rows.row(item).iter().enumerate() {
-                    let t = t.to_float(None);
-                    if t.is_nan() {
-                        return Aim::Nothing;
-                    }
-                    if best.is_none_or(|(_, largest)| t > largest) {
-                        best = Some((class, t));
-                    }
-                }
-                best.map_or(Aim::Nothing, |(class, _)| Aim::Class(class))
-            }
-        },
+        Targets::Labels(labels) => labels
+            .get(item)
+            .filter(|label| !work.is_ignored(**label))
+            .map(|label| label.class()),
+        Targets::None | Targets::Dense(_) => Some(0),
     }
 }
 
-/// What is known of the aims of several items.
+impl<F> Work<'_, F> {
+    fn is_ignored<T: Target<F>>(&self, label: T) -> bool {
+        self.ignores.is_some_and(|ignores| ignores(label.label()))
+    }
+}
+
+/// What several short rows aim at.
 pub(super) struct Aims {
-    /// Whether they aim at rows.
+    /// Whether it is rows.
     pub(super) is_dense: bool,
     pub(super) any_left_out: bool,
 }
 
-/// The classes that items aim at, from `start` on, and which of them are left out.
+/// The classes that items aim at, from `start` on, and which of them are left out; with room for two panels, where rows
+/// of targets may name classes.
 pub(super) fn aims<F: Float, T: Target<F>>(
     work: &Work<'_, F>,
     targets: &Targets<ArrayView1<'_, T>, ArrayView2<'_, T>>,
     start: usize,
+    scratch: &mut Panel<F>,
     classes: &mut [usize],
     left_out: &mut [bool],
 ) -> Aims {
-    let mut aims = Aims {
-        is_dense: false,
-        any_left_out: false,
-    };
+    let items = Slice::from(start..start + classes.len());
     left_out.fill(false);
-    // Not one by one, where nothing depends on the item.
-    match (targets, work.dense, work.ignores) {
-        (Targets::Labels(labels), _, None) => {
-            let labels = labels.slice_axis(Axis(0), Slice::from(start..start + classes.len()));
-            match labels.to_slice() {
-                Some(labels) => {
-                    for (class, &label) in classes.iter_mut().zip(labels) {
-                        *class = label.class();
-                    }
-                }
-                None => {
-                    for (class, &label) in classes.iter_mut().zip(&labels) {
-                        *class = label.class();
-                    }
-                }
-            }
-            return aims;
-        }
-        (Targets::None, ..) | (Targets::Dense(_), Dense::Distribution, _) => {
+    let (is_dense, any_left_out) = match targets {
+        Targets::None => {
             classes.fill(0);
-            aims.is_dense = matches!(targets, Targets::Dense(_));
-            return aims;
+            (false, false)
         }
-        _ => {}
-    }
-    for (offset, class) in classes.iter_mut().enumerate() {
-        *class = 0;
-        match aim(work, targets, start + offset) {
-            Aim::Class(of_item) => *class = of_item,
-            Aim::Row => aims.is_dense = true,
-            Aim::Nothing => {
-                left_out[offset] = true;
-                aims.any_left_out = true;
-            }
+        Targets::Labels(labels) => {
+            let labels = labels.slice_axis(Axis(0), items);
+            (false, of_labels(work, &labels, classes, left_out))
         }
+        Targets::Dense(_) if work.dense == Dense::Distribution => (true, false),
+        Targets::Dense(rows) => {
+            let rows = rows.slice_axis(Axis(0), items);
+            (false, of_rows(&rows, scratch, classes, left_out))
+        }
+    };
+    Aims {
+        is_dense,
+        any_left_out,
     }
-    aims
 }
 
-/// Marks the items whose weight is 0, from `start` on; whether there are any.
-pub(super) fn leave_out_weightless<F: Float>(
-    weights: &Weights<'_, F, Ix1>,
-    start: usize,
+/// Whether any item is left out.
+fn of_labels<F, T: Target<F>>(
+    work: &Work<'_, F>,
+    labels: &ArrayView1<'_, T>,
+    classes: &mut [usize],
     left_out: &mut [bool],
 ) -> bool {
+    match labels.to_slice() {
+        Some(labels) => {
+            for (class, &label) in classes.iter_mut().zip(labels) {
+                *class = label.class();
+            }
+        }
+        None => {
+            for (class, &label) in classes.iter_mut().zip(labels) {
+                *class = label.class();
+            }
+        }
+    }
     let mut any = false;
-    if !matches!(weights, Weights::None) {
-        for (offset, left_out) in left_out.iter_mut().enumerate() {
-            let weightless = weights.get(start + offset) == Some(F::zero());
-            *left_out |= weightless;
-            any |= weightless;
+    if work.ignores.is_some() {
+        for ((class, left_out), &label) in classes.iter_mut().zip(left_out).zip(labels) {
+            if work.is_ignored(label) {
+                (*class, *left_out, any) = (0, true, true);
+            }
         }
     }
     any
 }
 
-/// The factors of the gradients, from `start` on.
+/// The same of rows of targets that name classes.
+fn of_rows<F: Float, T: Target<F>>(
+    rows: &ArrayView2<'_, T>,
+    scratch: &mut Panel<F>,
+    classes: &mut [usize],
+    left_out: &mut [bool],
+) -> bool {
+    let (panel, copy) = scratch.split_at_mut(rows.ncols());
+    let copy = copy.as_flattened_mut();
+    let mut any = false;
+    let items = classes.chunks_mut(ROWS).zip(left_out.chunks_mut(ROWS));
+    for (rows, (classes, left_out)) in rows.axis_chunks_iter(Axis(0), ROWS).zip(items) {
+        let named = named_of_short(floats_of(&rows, copy), panel);
+        for ((class, left_out), named) in classes.iter_mut().zip(left_out).zip(named) {
+            *class = named.unwrap_or(0);
+            *left_out = named.is_none();
+            any |= *left_out;
+        }
+    }
+    any
+}
+
+/// The factors of the gradients, from `start` on, and whether there is an item without weight, which is left out.
 pub(super) fn factors<'b, F: Float>(
     work: &Work<'_, F>,
     weights: &Weights<'_, F, Ix1>,
     start: usize,
     buffer: &'b mut [F],
-) -> Coefficients<'b, F> {
+    left_out: &mut [bool],
+) -> (Coefficients<'b, F>, bool) {
     if let Weights::None = weights {
-        return Coefficients::Same(work.scale);
+        return (Coefficients::Same(work.scale), false);
     }
-    for (offset, factor) in buffer.iter_mut().enumerate() {
-        let weight = weights.get(start + offset).unwrap_or_else(F::one);
-        *factor = F::coefficient(weight, work.divisor);
+    weights.copy(start, buffer);
+    let mut any = false;
+    for (factor, left_out) in buffer.iter_mut().zip(left_out) {
+        let is_weightless = *factor == F::zero();
+        *left_out |= is_weightless;
+        any |= is_weightless;
+        *factor = F::coefficient(*factor, work.divisor);
     }
-    Coefficients::Each(buffer)
+    (Coefficients::Each(buffer), any)
+}
+
+impl<F: Float> Weights<'_, F, Ix1> {
+    pub(super) fn get(&self, item: usize) -> Option<F> {
+        match self {
+            Self::None => None,
+            Self::Floats(weights) => weights.get(item).copied(),
+            Self::Mask(mask) => mask.get(item).map(|&keep| of_mask(keep)),
+        }
+    }
+
+    /// Those from `start` on, 1 where there are none.
+    pub(super) fn copy(&self, start: usize, to: &mut [F]) {
+        let items = Slice::from(start..start + to.len());
+        match self {
+            Self::None => to.fill(F::one()),
+            Self::Floats(weights) => {
+                for (to, &weight) in to.iter_mut().zip(weights.slice_axis(Axis(0), items)) {
+                    *to = weight;
+                }
+            }
+            Self::Mask(mask) => {
+                for (to, &keep) in to.iter_mut().zip(mask.slice_axis(Axis(0), items)) {
+                    *to = of_mask(keep);
+                }
+            }
+        }
+    }
 }

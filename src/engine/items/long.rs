@@ -7,7 +7,7 @@ use ndarray::{
     ArrayBase, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix1, Ix2, RawData, Slice,
 };
 
-use super::aims::{Aim, aim};
+use super::aims::label;
 use super::operands::Rows;
 use super::{Targets, Work};
 use crate::engine::copying::{gather, scatter};
@@ -258,10 +258,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
             let class = match &rows.targets {
                 Targets::Dense(_) if by_class => Some(classes[row]?),
                 Targets::Dense(_) => None,
-                labels => match aim(&work, labels, start + row) {
-                    Aim::Class(class) => Some(class),
-                    Aim::Row | Aim::Nothing => return None,
-                },
+                labels => Some(label(&work, labels, start + row)?),
             };
             Some(Item {
                 classes: work.classes,
@@ -331,12 +328,12 @@ pub(super) fn are_columns<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
 }
 
 impl<F: Float, T: Target<F>> Rows<'_, F, T> {
-    /// Whether each row is contiguous.
+    /// Whether each row is contiguous, and floats.
     fn are_slices(&self) -> bool {
         self.scores.as_ref().is_none_or(are_slices)
             && self.gradient.as_ref().is_none_or(are_slices)
             && match &self.targets {
-                Targets::Dense(view) => are_slices(view),
+                Targets::Dense(view) => are_slices(view) && T::as_floats(&[]).is_some(),
                 Targets::None | Targets::Labels(_) => true,
             }
     }

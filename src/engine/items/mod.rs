@@ -7,7 +7,7 @@ mod operands;
 mod picked;
 mod short;
 
-use ndarray::{ArrayView1, Axis, Dimension, Ix1};
+use ndarray::{ArrayView1, Axis, Dimension};
 
 pub(crate) use super::span::Job;
 use long::{long, rows_that_share_lines};
@@ -17,7 +17,7 @@ use picked::picked;
 use short::short;
 
 use super::copying::LINE;
-use super::elementwise::{Weights, of_mask};
+use super::elementwise::Weights;
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
@@ -245,24 +245,13 @@ impl<F: Float, T: Target<F>> Leaves<'_, '_, F, T> {
             weights => {
                 let mut block = [F::zero(); BLOCK];
                 for (index, losses) in losses.chunks(BLOCK).enumerate() {
-                    for (offset, weight) in block.iter_mut().take(losses.len()).enumerate() {
-                        *weight = weights.get(index * BLOCK + offset).unwrap_or_else(F::one);
-                    }
-                    F::accumulate_weighted(&mut lanes, losses, &block[..losses.len()]);
+                    let block = &mut block[..losses.len()];
+                    weights.copy(index * BLOCK, block);
+                    F::accumulate_weighted(&mut lanes, losses, block);
                 }
             }
         }
         lanes.total()
-    }
-}
-
-impl<F: Float> Weights<'_, F, Ix1> {
-    fn get(&self, item: usize) -> Option<F> {
-        match self {
-            Self::None => None,
-            Self::Floats(weights) => weights.get(item).copied(),
-            Self::Mask(mask) => mask.get(item).map(|&keep| of_mask(keep)),
-        }
     }
 }
 

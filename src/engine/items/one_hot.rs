@@ -5,14 +5,21 @@ use std::ops::Range;
 use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
 use super::long::{are_columns, slices};
+use super::short::floats_of;
 use crate::engine::parallel;
 use crate::engine::rows::{
-    self, ABREAST, BLOCK, Block, Part, SHORT, Source, TOGETHER, are_contiguous_columns, copy_part,
+    self, ABREAST, BLOCK, Block, Panel, Part, ROWS, SHORT, Source, TOGETHER,
+    are_contiguous_columns, are_short_one_hot, copy_part,
 };
+use crate::engine::simd::Lines;
 use crate::float::{Float, Target};
 
 /// A rough number of nanoseconds for an element.
 const COST: f32 = 0.2;
+/// Less than so many short rows are looked at one by one.
+const FEW_ROWS: usize = 8;
+/// Rows of at most so many classes need little room.
+const FEW: usize = 16;
 /// How many parts of a row are copied at once.
 const SEVERAL: usize = 16;
 
@@ -52,7 +59,7 @@ fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool
         let (left, right) = parallel::join(|| shared(left, grain), || shared(right, grain));
         left && right
     } else if rows.ncols() <= SHORT {
-        rows.rows().into_iter().all(|row| is_one_hot(&row))
+        short(&rows)
     } else if let Some(rows) = T::as_float_rows(rows.view()).filter(are_contiguous_columns) {
         across(&rows)
     } else if are_columns(&rows) {
@@ -60,6 +67,24 @@ fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool
     } else {
         bands::<F, T, 1, SEVERAL>(&rows)
     }
+}
+
+/// Short rows.
+fn short<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
+    let zeros = [F::zero(); ROWS];
+    match (rows.nrows(), rows.ncols()) {
+        (..FEW_ROWS, _) | (_, 0) => rows.rows().into_iter().all(|row| is_one_hot(&row)),
+        (_, ..=FEW) => groups(rows, &mut Lines([zeros; 2 * FEW]).0),
+        _ => groups(rows, &mut Lines([zeros; 2 * SHORT]).0),
+    }
+}
+
+/// Short rows in groups, with room for two panels.
+fn groups<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>, scratch: &mut Panel<F>) -> bool {
+    let (panel, copy) = scratch.split_at_mut(rows.ncols());
+    let copy = copy.as_flattened_mut();
+    rows.axis_chunks_iter(Axis(0), ROWS)
+        .all(|rows| are_short_one_hot(floats_of(&rows, copy), rows.nrows(), panel))
 }
 
 #[inline(never)] // its frame is large
@@ -113,6 +138,44 @@ mod tests {
             assert!(shared::<f32, f32>(columns.t(), usize::MAX), "{rows}");
             columns[[SHORT, rows - 1]] = 1.0;
             assert!(!shared::<f32, f32>(columns.t(), usize::MAX), "{rows}");
+        }
+    }
+
+    #[test]
+    fn short_rows_by_themselves_and_in_groups() {
+        for (count, classes) in [
+            (3, 1),
+            (7, 5),
+            (8, 5),
+            (33, 10),
+            (40, 16),
+            (33, 17),
+            (9, 128),
+        ] {
+            let mut rows = Array2::<f32>::zeros((count, classes));
+            for row in 0..count {
+                rows[[row, row % classes]] = 1.0;
+            }
+            let columns = |rows: &Array2<f32>| rows.t().as_standard_layout().into_owned();
+            let both = |rows: &Array2<f32>| {
+                let plain = shared::<f32, f32>(rows.view(), usize::MAX);
+                let by_columns = shared::<f32, f32>(columns(rows).t(), usize::MAX);
+                assert_eq!(plain, by_columns);
+                plain
+            };
+            assert!(both(&rows), "{count} x {classes}");
+            let integers = rows.mapv(|t| t as u8);
+            assert!(shared::<f32, u8>(integers.view(), usize::MAX));
+            for row in [0, count / 2, count - 1] {
+                for class in [0, classes / 2, classes - 1] {
+                    let right = rows[[row, class]];
+                    for wrong in [1.0 - right, 0.5, -1.0, f32::NAN] {
+                        rows[[row, class]] = wrong;
+                        assert!(!both(&rows), "{wrong} at {row}, {class}");
+                    }
+                    rows[[row, class]] = right;
+                }
+            }
         }
     }
 }

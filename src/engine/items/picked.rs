@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 
-use super::aims::{Aims, aims, factors, leave_out_weightless};
+use super::aims::{Aims, aims, factors};
 use super::operands::Rows;
 use super::{BATCH, Work};
 use crate::engine::rows::Coefficients;
@@ -25,10 +25,12 @@ pub(super) fn picked<F: Float, T: Target<F>>(
         let (start, n) = (index * BATCH, losses.len());
         let slice = Slice::from(start..start + n);
         let (labels, left_out) = (&mut labels[..n], &mut left_out[..n]);
-        let Aims {
-            mut any_left_out, ..
-        } = aims(&work, &rows.targets, start, labels, left_out);
-        any_left_out |= leave_out_weightless(&rows.weights, start, left_out);
+        // No rows of targets, which would need room.
+        let Aims { any_left_out, .. } =
+            aims(&work, &rows.targets, start, &mut [], labels, left_out);
+        let coefficients = &mut coefficients[..n];
+        let (factors, any_weightless) =
+            factors(&work, &rows.weights, start, coefficients, left_out);
 
         let mut out = gradient
             .as_mut()
@@ -42,10 +44,9 @@ pub(super) fn picked<F: Float, T: Target<F>>(
         let wanted = out.is_some().then_some(&mut *derivatives);
         work.kernel.picked(losses, wanted);
         if let Some(out) = &mut out {
-            let factors = factors(&work, &rows.weights, start, &mut coefficients[..n]);
             scatter(derivatives, factors, labels, out);
         }
-        if any_left_out {
+        if any_left_out || any_weightless {
             for offset in (0..n).filter(|&offset| left_out[offset]) {
                 losses[offset] = F::zero();
                 if let Some(out) = &mut out {

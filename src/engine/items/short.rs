@@ -1,8 +1,8 @@
 //! Short rows, in batches.
 
-use ndarray::{Axis, Slice};
+use ndarray::{ArrayView2, Axis, Slice};
 
-use super::aims::{Aims, aims, factors, leave_out_weightless};
+use super::aims::{Aims, aims, factors};
 use super::operands::Rows;
 use super::{BATCH, Targets, Work};
 use crate::engine::copying::{gather, scatter};
@@ -73,12 +73,14 @@ fn batches<F: Float, T: Target<F>>(
         let slice = Slice::from(start..start + n);
         let size = n * work.classes;
 
+        let (labels, left_out) = (&mut labels[..n], &mut left_out[..n]);
         let Aims {
             is_dense,
-            mut any_left_out,
-        } = aims(&work, &rows.targets, start, &mut labels[..n], &mut left_out);
-        any_left_out |= leave_out_weightless(&rows.weights, start, &mut left_out[..n]);
-        let factors = factors(&work, &rows.weights, start, &mut coefficients[..n]);
+            any_left_out,
+        } = aims(&work, &rows.targets, start, scratch, labels, left_out);
+        let coefficients = &mut coefficients[..n];
+        let (factors, any_weightless) =
+            factors(&work, &rows.weights, start, coefficients, left_out);
 
         let (score_copy, target_copy, gradient_copy) = match &mut copies {
             Some(copies) => (
@@ -91,28 +93,15 @@ fn batches<F: Float, T: Target<F>>(
         let mut out = gradient
             .as_mut()
             .map(|view| view.slice_axis_mut(Axis(0), slice));
-        let scores = rows.scores.map(|view| {
-            let view = view.slice_axis_move(Axis(0), slice);
-            match view.to_slice() {
-                Some(slice) => slice,
-                None => {
-                    gather(&view, score_copy);
-                    &*score_copy
-                }
-            }
-        });
+        let scores = rows
+            .scores
+            .map(|view| floats_of(&view.slice_axis_move(Axis(0), slice), score_copy));
         let targets = match &rows.targets {
             Targets::Dense(view) if is_dense => {
                 let view = (*view).slice_axis_move(Axis(0), slice);
-                BatchTargets::Dense(match view.to_slice().and_then(T::as_floats) {
-                    Some(floats) => floats,
-                    None => {
-                        gather(&view, target_copy);
-                        target_copy
-                    }
-                })
+                BatchTargets::Dense(floats_of(&view, target_copy))
             }
-            _ => BatchTargets::Labels(&labels[..n]),
+            _ => BatchTargets::Labels(labels),
         };
         let direct = out.as_ref().is_none_or(|out| out.is_standard_layout());
         if let (false, None, Some(out)) = (direct, scores, &out) {
@@ -135,13 +124,28 @@ fn batches<F: Float, T: Target<F>>(
         if let (false, Some(out)) = (direct, &mut out) {
             scatter(gradient_copy, out.view_mut());
         }
-        if any_left_out {
+        if any_left_out || any_weightless {
             for offset in (0..n).filter(|&offset| left_out[offset]) {
                 losses[offset] = F::zero();
                 if let Some(out) = &mut out {
                     out.row_mut(offset).fill(F::zero());
                 }
             }
+        }
+    }
+}
+
+/// Rows one after the other, as floats; a copy where they are not.
+pub(super) fn floats_of<'r, F: Float, T: Target<F>>(
+    rows: &ArrayView2<'r, T>,
+    copy: &'r mut [F],
+) -> &'r [F] {
+    match rows.to_slice().and_then(T::as_floats) {
+        Some(floats) => floats,
+        None => {
+            let copy = &mut copy[..rows.len()];
+            gather(rows, copy);
+            copy
         }
     }
 }

@@ -20,11 +20,11 @@ pub(crate) use copies::{Block, Room, Rooms, Source};
 pub(super) use copies::{are_contiguous_columns, copy_part};
 pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink};
 use long::{Across, Passes, Stage};
-pub(super) use named::{are_one_hot, named};
+pub(super) use named::{are_one_hot, are_short_one_hot, named, named_of_short};
 pub(crate) use parts::{BLOCK, Largest, Part, Parts};
 pub(crate) use short::{
-    Batch, BatchTargets, Coefficients, Group, GroupTargets, Panel, ROWS, as_floats, transpose,
-    transpose_back, update,
+    Batch, BatchTargets, Coefficients, Group, GroupTargets, Maxima, Panel, ROWS, as_floats,
+    transpose, transpose_back, update,
 };
 
 use std::iter::once;

@@ -1,4 +1,9 @@
-//! The classes that long rows of targets name, for losses that know of labels alone.
+//! The classes that rows of targets name, for losses that know of labels alone: of long rows, and in a file beneath of
+//! short ones.
+
+mod short_rows;
+
+pub(in crate::engine) use short_rows::{are_short_one_hot, named_of_short};
 
 use ndarray::ArrayView2;
 
@@ -10,7 +15,7 @@ use super::{Dense, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
 
-/// Finds the class that each of several rows names, as many as `found` has room for; `None` where it names none.
+/// Finds the class that each of several long rows names, as many as `found` has room for; `None` where it names none.
 ///
 /// At most [`TOGETHER`], [`ABREAST`] of columns.
 pub(in crate::engine) fn named<F: Float>(
@@ -60,7 +65,7 @@ fn named_of<F: Float, const ROWS: usize>(
     }
 }
 
-/// Whether each of several rows, at most [`TOGETHER`], [`ABREAST`] of columns, is a single 1 among zeros.
+/// Whether each of several long rows, at most [`TOGETHER`], [`ABREAST`] of columns, is a single 1 among zeros.
 pub(in crate::engine) fn are_one_hot<F: Float>(
     rows: Source<'_, F>,
     count: usize,

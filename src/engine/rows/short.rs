@@ -143,6 +143,31 @@ impl<F: Float> Batch<'_, F> {
     }
 }
 
+/// The largest scores of a group, one lane a row.
+pub(crate) struct Maxima<F> {
+    pub(crate) maximum: [F; ROWS],
+    /// The first class that has it, 0 where there is no number above −∞.
+    pub(crate) maximal: [F; ROWS],
+}
+
+impl<F: Float> Maxima<F> {
+    #[inline(always)]
+    pub(crate) fn of(panel: &[[F; ROWS]]) -> Self {
+        let mut maximum = [F::neg_infinity(); ROWS];
+        let mut maximal = [F::zero(); ROWS];
+        let mut class = F::zero();
+        for scores in panel {
+            for i in 0..ROWS {
+                let greater = scores[i] > maximum[i];
+                maximum[i] = update(greater, scores[i], maximum[i]);
+                maximal[i] = update(greater, class, maximal[i]);
+            }
+            class += F::one();
+        }
+        Self { maximum, maximal }
+    }
+}
+
 /// What a lane that is kept in memory becomes: the new value where the condition holds, else what it was (−0 as 0).
 ///
 /// Without the addition the compiler would store only where the condition holds: a masked store, which takes tens of
