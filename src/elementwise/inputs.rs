@@ -79,7 +79,7 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         loss: L,
         output: Output,
     ) -> Result<Array<F, D>, LossError> {
-        if fresh::pays::<F>(self.shape.size())
+        if fresh::pays::<F>(self.shape.size(), loss.cost())
             && let Some(span) = self.span(&Weights::None)
             && let Some(predictions) = span.predictions
         {
@@ -223,6 +223,6 @@ impl<F: Float, T: Target<F>> Visitor<F> for Collect<'_, F, T> {
 
     fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Option<Vec<F>> {
         let job = Job::each(Scalar(loss));
-        self.inputs.collect(self.output, &job, loss.cost())
+        self.inputs.collect(self.output, &job)
     }
 }

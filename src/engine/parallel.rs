@@ -1,8 +1,5 @@
 //! Work that is divided along a fixed tree, on one thread or on several.
 
-#[cfg(feature = "rayon")]
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
-
 use super::reduce::Pair;
 
 /// How many elements, or items, a leaf of the tree has: sums depend on it, so it is the same everywhere.
@@ -90,23 +87,4 @@ pub(crate) fn join<A: Send, B: Send>(
     right: impl FnOnce() -> B + Send,
 ) -> (A, B) {
     (left(), right())
-}
-
-/// Puts `item` of every index up to `count` into an empty vector, which has room for them.
-#[cfg(feature = "rayon")]
-pub(crate) fn collect<T: Send>(
-    count: usize,
-    into: &mut Vec<T>,
-    item: impl Fn(usize) -> T + Send + Sync,
-) {
-    (0..count).into_par_iter().map(item).collect_into_vec(into);
-}
-
-#[cfg(not(feature = "rayon"))]
-pub(crate) fn collect<T: Send>(
-    count: usize,
-    into: &mut Vec<T>,
-    item: impl Fn(usize) -> T + Send + Sync,
-) {
-    into.extend((0..count).map(item));
 }

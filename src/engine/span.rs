@@ -1,7 +1,5 @@
 //! Contiguous elements, and the arithmetic on them: all that is compiled for every instruction set.
 
-use std::ops::Range;
-
 use ndarray::{ArrayView, Dimension};
 
 use super::elementwise::{Weights, of_mask};
@@ -97,13 +95,6 @@ impl<'a, T: Copy> Stream<'a, T> {
                 (Self::Slice(left), Self::Slice(right))
             }
             Self::Constant(value) => (Self::Constant(value), Self::Constant(value)),
-        }
-    }
-
-    pub(super) fn part(self, part: Range<usize>) -> Self {
-        match self {
-            Self::Slice(slice) => Self::Slice(&slice[part]),
-            constant => constant,
         }
     }
 }
