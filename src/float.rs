@@ -345,3 +345,31 @@ macro_rules! integer_targets {
 }
 
 integer_targets! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finds_what_is_not_ordinary<F: Float>(least: F) {
+        let ordinary = [least, F::max_value(), F::one(), F::narrow(1e-20)];
+        let mut values: Vec<F> = ordinary.into_iter().cycle().take(70).collect();
+        assert!(F::all_positive_normal(&values));
+        let largest_subnormal = least - least * F::epsilon();
+        let others = [F::zero(), F::neg_zero(), -F::one(), F::nan(), -F::nan()];
+        let limits = [F::infinity(), F::neg_infinity(), largest_subnormal];
+        for place in [0, 33, 69] {
+            let before = values[place];
+            for other in others.into_iter().chain(limits) {
+                values[place] = other;
+                assert!(!F::all_positive_normal(&values), "{other} at {place}");
+            }
+            values[place] = before;
+        }
+    }
+
+    #[test]
+    fn ordinary_numbers() {
+        finds_what_is_not_ordinary(f32::MIN_POSITIVE);
+        finds_what_is_not_ordinary(f64::MIN_POSITIVE);
+    }
+}
