@@ -188,3 +188,22 @@ pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_may_be_anywhere() {
+        for len in [STEP, 3 * STEP, BLOCK] {
+            for place in 0..len {
+                let mut values = vec![-2.0_f32; len];
+                values[(place + 1) % len] = f32::NAN;
+                values[place] = -1.0;
+                assert_eq!(largest(&values), -1.0, "{place} of {len}");
+                assert_eq!(position(&values, -1.0), Some(place));
+            }
+            assert_eq!(largest(&vec![f32::NAN; len]), f32::NEG_INFINITY);
+        }
+    }
+}
