@@ -170,6 +170,58 @@ fn categorical_crossentropy_with_logits<F: Float>(criterion: &mut Criterion) {
     }
 }
 
+/// The step of a training loop for every form that targets and weights come in.
+fn forms_of_a_step<F: Float>(
+    criterion: &mut Criterion,
+    name: &str,
+    loss: impl ItemwiseLoss<F>,
+    scores: Values,
+) {
+    for shape in SHAPES {
+        let (items, classes) = shape;
+        let n = items * classes;
+        let p: Array2<F> = scores.array(shape, 1);
+        let label = labels(items, classes, 2);
+        let mut gradient = Array2::zeros(shape);
+        let mean = Aggregate::Mean;
+        let name = format!("{name}, forms of a step");
+        let mut group = Group::<F>::new(criterion, &name, shape_name(shape));
+        group.bench("labels", 2 * n + items, || {
+            done(loss.objective_and_gradient_into(&p, &label, &mean, &mut gradient))
+        });
+
+        let some = label.mapv(|class| if class % 4 == 0 { -1 } else { class as i64 });
+        let ignoring = loss.ignore_label(-1);
+        group.bench("labels, one ignored", 2 * n + items, || {
+            done(ignoring.objective_and_gradient_into(&p, &some, &mean, &mut gradient))
+        });
+        let weights: Array1<F> = Values::Between(0.5, 1.5).array(items, 3);
+        let by = Aggregate::weighted_mean(&weights);
+        group.bench("labels, weights", 2 * (n + items), || {
+            done(loss.objective_and_gradient_into(&p, &label, &by, &mut gradient))
+        });
+        let mask = weights.mapv(|weight| weight > F::one());
+        let by = Aggregate::masked_mean(&mask);
+        group.bench("labels, mask", 2 * n + items, || {
+            done(loss.objective_and_gradient_into(&p, &label, &by, &mut gradient))
+        });
+
+        let rows = one_hot::<F>(&label, classes);
+        group.bench("one-hot rows", 3 * n, || {
+            done(loss.objective_and_gradient_into(&p, &rows, &mean, &mut gradient))
+        });
+        let of_bytes = 2 * n + n / size_of::<F>();
+        let flags = rows.mapv(|t| t == F::one());
+        group.bench("one-hot rows of bool", of_bytes, || {
+            done(loss.objective_and_gradient_into(&p, &flags, &mean, &mut gradient))
+        });
+        let counts = flags.mapv(u8::from);
+        group.bench("one-hot rows of u8", of_bytes, || {
+            done(loss.objective_and_gradient_into(&p, &counts, &mean, &mut gradient))
+        });
+    }
+}
+
 fn accuracy<F: Float>(criterion: &mut Criterion) {
     for shape in SHAPES {
         let (items, classes) = shape;
@@ -182,6 +234,15 @@ fn accuracy<F: Float>(criterion: &mut Criterion) {
                 done(categorical_accuracy(&p, &label, top_k))
             });
         }
+        let rows = one_hot::<F>(&label, classes);
+        group.bench("top 1, one-hot rows", 2 * n + items, || {
+            done(categorical_accuracy(&p, &rows, 1))
+        });
+        let flags = rows.mapv(|t| t == F::one());
+        let of_bytes = n + n / size_of::<F>() + items;
+        group.bench("top 1, one-hot rows of bool", of_bytes, || {
+            done(categorical_accuracy(&p, &flags, 1))
+        });
         group.bench("top 1, ndarray-stats argmax", n + 2 * items, || {
             by_hand(&p, &label, |row, label| {
                 f(f64::from(row.argmax() == Ok(label)))
@@ -201,6 +262,20 @@ fn all<F: Float>(criterion: &mut Criterion) {
     done(multiclass_hinge_loss::<F>(criterion));
     categorical_crossentropy_with_logits::<F>(criterion);
     accuracy::<F>(criterion);
+
+    let scores = Values::Between(-8.0, 8.0);
+    let probabilities = Values::Between(0.05, 0.95);
+    let name = "categorical_crossentropy";
+    forms_of_a_step::<F>(criterion, name, CategoricalCrossentropy, probabilities);
+    let loss = MulticlassHingeLoss::default();
+    forms_of_a_step::<F>(criterion, "multiclass_hinge_loss", loss, scores);
+    let loss = CategoricalCrossentropyWithLogits::default();
+    forms_of_a_step::<F>(
+        criterion,
+        "categorical_crossentropy_with_logits",
+        loss,
+        scores,
+    );
 }
 
 criterion_group! {
