@@ -2,18 +2,19 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use crate::elementwise::{ElementwiseLoss, TargetShape};
+use crate::elementwise::{ElementwiseLoss, Scalar, TargetShape};
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel, LanesAcross,
     Piece, ROWS, RowKernel, Strips, as_floats, strips, transpose,
 };
 use crate::engine::shape::allocate;
+use crate::engine::span::SpanKernel;
 use crate::error::invalid_parameter;
 use crate::itemwise::{ClassTargetShape, Inputs, items_dim};
 use crate::{BinaryLabels, Float, LossError, Target};
 
 #[derive(Debug, Clone, Copy)]
-struct AboveThreshold<F> {
+pub(crate) struct AboveThreshold<F> {
     threshold: F,
 }
 
@@ -39,6 +40,11 @@ impl<F: Float> ElementwiseLoss<F> for AboveThreshold<F> {
     #[inline(always)]
     fn labels(self) -> Option<BinaryLabels> {
         Some(BinaryLabels::ZeroOne)
+    }
+
+    #[inline(always)]
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
+        work(F::of_elements(&Scalar(self)))
     }
 
     #[inline(always)]
@@ -121,7 +127,7 @@ where
 }
 
 #[derive(Debug, Clone, Copy)]
-struct AmongLargest {
+pub(crate) struct AmongLargest {
     top_k: usize,
 }
 
@@ -138,14 +144,17 @@ impl AmongLargest {
 }
 
 impl<F: Float> ItemKernel<F> for AmongLargest {
-    const MIN_CLASSES: usize = 0;
-    const DENSE: Dense = Dense::Largest;
-
+    fn min_classes(&self) -> usize {
+        0
+    }
+    fn dense(&self) -> Dense {
+        Dense::Largest
+    }
     fn cost(&self) -> f32 {
         0.3
     }
     fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
-        self
+        F::of_items(self)
     }
 }
 
@@ -264,7 +273,7 @@ impl<F: Float> RowKernel<F> for AmongLargest {
 }
 
 /// A long row between its parts.
-struct LongRow<F> {
+pub(crate) struct LongRow<F> {
     label: usize,
     own: F,
     /// How many classes come before the label's.
@@ -335,7 +344,7 @@ where
 {
     let predictions = predictions.into();
     let kernel = AmongLargest { top_k };
-    let inputs = Inputs::check(kernel, &predictions, targets.into())?;
+    let inputs = Inputs::check(&kernel, &predictions, targets.into())?;
     let classes = predictions.shape().last().copied().unwrap_or(0);
     if top_k == 0 || top_k > classes {
         return Err(invalid_parameter(
@@ -345,6 +354,6 @@ where
         ));
     }
     let mut right = allocate(items_dim(&predictions), false)?;
-    inputs.items(kernel, Some(right.view_mut()), None);
+    inputs.items(Some(right.view_mut()), None);
     Ok(right)
 }

@@ -6,11 +6,12 @@ use ndarray::{
     Array, ArrayBase, ArrayView, ArrayViewD, Axis, Dimension, Ix0, IxDyn, ViewRepr, Zip,
 };
 
-use crate::engine::elementwise::{Job, Kernel, Operands, Traverse, Weights};
+use crate::engine::elementwise::{Operands, Weights};
 use crate::engine::reduce::Pair;
 use crate::engine::shape;
+use crate::engine::span::{Job, Kernel};
 use crate::error::weights_shape_mismatch;
-use crate::{Float, LossError};
+use crate::{BinaryLabels, Float, LossError};
 
 /// How losses become one number.
 ///
@@ -99,9 +100,8 @@ pub(crate) struct Plan<'a, F> {
 
 impl<F: Float> Plan<'_, F> {
     /// The losses added up, and their gradients divided.
-    pub(crate) fn job<K>(&self, kernel: K) -> Job<F, K> {
+    pub(crate) fn job(&self) -> Job<F> {
         Job {
-            kernel,
             reduce: true,
             scale: match self.weights {
                 Weights::None => F::coefficient(F::one(), self.divisor),
@@ -197,9 +197,17 @@ fn broadcast<'a, A>(
 
 /// The values themselves, as if they were losses.
 #[derive(Clone, Copy)]
-struct Identity;
+pub(crate) struct Identity;
 
 impl<F: Float> Kernel<F> for Identity {
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        0.3
+    }
+    #[inline(always)]
+    fn labels(self) -> Option<BinaryLabels> {
+        None
+    }
     #[inline(always)]
     fn value(self, prediction: F, _target: F) -> F {
         prediction
@@ -214,9 +222,6 @@ impl<F: Float> Kernel<F> for Identity {
     }
 }
 
-/// A rough cost of reading a value and adding it up, in nanoseconds.
-const COST: f32 = 0.3;
-
 fn identity<'a, F: Float>(
     values: ArrayViewD<'a, F>,
     nothing: &'a ArrayBase<ViewRepr<&'a F>, Ix0, F>,
@@ -228,13 +233,12 @@ fn identity<'a, F: Float>(
         .ok_or_else(|| crate::error::too_large(values.shape()))?;
     let operands = Operands {
         targets,
-        pair: None,
         weights: plan.weights.clone(),
         loss: None,
         predictions: Some(values),
         gradient: gradient.map(|view| view.into_dyn()),
     };
-    Ok(operands.traverse(&plan.job(Identity), COST))
+    Ok(F::traverse(operands, F::of_elements(&Identity), plan.job()))
 }
 
 /// The sum of all values.

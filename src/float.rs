@@ -6,9 +6,13 @@ use ndarray::{ArrayView2, ScalarOperand};
 use num_traits::{FloatConst, NumAssign, NumCast};
 
 use crate::BinaryLabels;
+use crate::compiled::Kernels;
+use crate::engine::compiled::Compiled;
+use crate::engine::elementwise::{self, Operands};
 use crate::engine::reduce::{Lanes, Pair, add_compensated};
 use crate::engine::rows::Block;
 use crate::engine::simd::{Shuffles, TILE};
+use crate::engine::span::{Job, SpanKernel};
 use crate::math::Elementary;
 
 mod sealed {
@@ -38,6 +42,7 @@ mod sealed {
     label = "predictions must be `f32` or `f64`",
     note = "convert them first, for example with `a.mapv(f64::from)`"
 )]
+#[allow(private_bounds)] // sealed, and what else the crate knows of a format
 pub trait Float:
     num_traits::Float
     + FloatConst
@@ -52,6 +57,8 @@ pub trait Float:
     + 'static
     + Elementary
     + Arithmetic
+    + Compiled
+    + Kernels
     + sealed::Sealed
 {
 }
@@ -232,6 +239,11 @@ pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
     const INTEGER: bool;
 
+    /// Fills the outputs of an element-wise loss and returns the (weighted) sum of the losses.
+    #[doc(hidden)]
+    fn traverse(operands: Operands<'_, F, Self>, kernel: &dyn SpanKernel<F>, job: Job<F>) -> Pair
+    where
+        F: Float;
     #[doc(hidden)]
     fn to_float(self, pair: Option<BinaryLabels>) -> F;
     /// The slice itself, if no element needs converting.
@@ -264,6 +276,9 @@ impl<F: Float> Target<F> for F {
     type Kind = kind::Distribution;
     const INTEGER: bool = false;
 
+    fn traverse(operands: Operands<'_, F, Self>, kernel: &dyn SpanKernel<F>, job: Job<F>) -> Pair {
+        <F as Compiled>::traverse(operands, kernel, job)
+    }
     #[inline(always)]
     fn to_float(self, _pair: Option<BinaryLabels>) -> F {
         self
@@ -289,6 +304,9 @@ impl<F: Float> Target<F> for bool {
     type Kind = kind::OneHot;
     const INTEGER: bool = false;
 
+    fn traverse(operands: Operands<'_, F, Self>, kernel: &dyn SpanKernel<F>, job: Job<F>) -> Pair {
+        elementwise::traverse(operands, kernel, job)
+    }
     #[inline(always)]
     fn to_float(self, pair: Option<BinaryLabels>) -> F {
         match (self, pair) {
@@ -320,6 +338,13 @@ macro_rules! integer_targets {
             type Kind = kind::Labels;
             const INTEGER: bool = true;
 
+            fn traverse(
+                operands: Operands<'_, F, Self>,
+                kernel: &dyn SpanKernel<F>,
+                job: Job<F>,
+            ) -> Pair {
+                elementwise::traverse(operands, kernel, job)
+            }
             #[inline(always)]
             fn to_float(self, _pair: Option<BinaryLabels>) -> F {
                 // `as`, for every pair of types: rounded once

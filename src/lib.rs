@@ -89,6 +89,7 @@
 mod accuracy;
 mod activation;
 mod aggregate;
+mod compiled;
 mod elementwise;
 mod engine;
 mod error;

@@ -1,6 +1,7 @@
 //! Activations along the classes, as kernels: their arithmetic in rows of logits.
 
 use crate::Float;
+use crate::compiled::OfItems;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
@@ -11,7 +12,7 @@ use crate::itemwise::softmax::{self, Pass, SummariesAcross, Summary};
 
 /// What an element of the result needs to know of its row.
 #[derive(Clone, Copy)]
-pub(super) struct Known<F> {
+pub(crate) struct Known<F> {
     summary: Summary<F>,
     /// Σ softmax(x)·g, or Σ g.
     dot: F,
@@ -21,7 +22,7 @@ pub(super) struct Known<F> {
 ///
 /// One type each, no enumeration: what is asked of it element by element would be a jump for each of them. All functions
 /// have to be `#[inline(always)]`.
-pub(super) trait Activation: Copy + Send + Sync + 'static {
+pub(crate) trait Activation: Copy + Send + Sync + 'static {
     /// Whether there is a cotangent, of which something is added up over a row first.
     const SUMS_UP: bool = false;
     /// Whether an element depends on its logit, not on its term.
@@ -39,7 +40,7 @@ pub(super) trait Activation: Copy + Send + Sync + 'static {
 
 /// The softmax; beside it, as the row's value, the logarithm of the sum of the exponentials.
 #[derive(Clone, Copy)]
-pub(super) struct Softmax;
+pub(crate) struct Softmax;
 
 impl Activation for Softmax {
     #[inline(always)]
@@ -49,7 +50,7 @@ impl Activation for Softmax {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct LogSoftmax;
+pub(crate) struct LogSoftmax;
 
 impl Activation for LogSoftmax {
     const READS_LOGITS: bool = true;
@@ -61,7 +62,7 @@ impl Activation for LogSoftmax {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct SoftmaxVjp;
+pub(crate) struct SoftmaxVjp;
 
 impl Activation for SoftmaxVjp {
     const SUMS_UP: bool = true;
@@ -78,7 +79,7 @@ impl Activation for SoftmaxVjp {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct LogSoftmaxVjp;
+pub(crate) struct LogSoftmaxVjp;
 
 impl Activation for LogSoftmaxVjp {
     const SUMS_UP: bool = true;
@@ -115,17 +116,20 @@ impl<F: Float> Known<F> {
 
 /// An activation as a kernel.
 #[derive(Clone, Copy)]
-pub(super) struct AlongClasses<A>(pub(super) A);
+pub(crate) struct AlongClasses<A>(pub(super) A);
 
-impl<F: Float, A: Activation> ItemKernel<F> for AlongClasses<A> {
-    const MIN_CLASSES: usize = 1;
-    const DENSE: Dense = Dense::Distribution;
-
+impl<F: Float + OfItems<Self>, A: Activation> ItemKernel<F> for AlongClasses<A> {
+    fn min_classes(&self) -> usize {
+        1
+    }
+    fn dense(&self) -> Dense {
+        Dense::Distribution
+    }
     fn cost(&self) -> f32 {
         0.8
     }
     fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
-        self
+        F::of_items(self)
     }
 }
 

@@ -5,22 +5,26 @@ mod sigmoid;
 
 use ndarray::{Array, ArrayRef, ArrayView, ArrayViewD, ArrayViewMutD, Dimension};
 
+use crate::compiled::OfItems;
 use crate::engine::elementwise::Weights;
-use crate::engine::items::{self, Job, Operands, Targets};
+use crate::engine::items::{self, Operands, Targets};
 use crate::engine::shape::{allocate, check_output};
+use crate::engine::span::Job;
 use crate::error::{shape_mismatch, too_few_classes};
 use crate::itemwise::items_dim;
 use crate::{Float, LossError};
-use kernel::{Activation, AlongClasses, LogSoftmax, LogSoftmaxVjp, Softmax, SoftmaxVjp};
+use kernel::Activation;
 
+pub(crate) use kernel::{AlongClasses, LogSoftmax, LogSoftmaxVjp, Softmax, SoftmaxVjp};
+pub(crate) use sigmoid::Sigmoid;
 pub use sigmoid::{
     log_sigmoid, log_sigmoid_into, log_sigmoid_vjp, log_sigmoid_vjp_into, sigmoid, sigmoid_into,
     sigmoid_vjp, sigmoid_vjp_into,
 };
 
 /// Checks that there are classes, and runs.
-fn along_classes<'a, F: Float>(
-    activation: impl Activation,
+fn along_classes<'a, F: Float + OfItems<AlongClasses<A>>, A: Activation>(
+    activation: A,
     logits: ArrayViewD<'a, F>,
     cotangent: Option<ArrayViewD<'a, F>>,
     weights: Weights<'a, F>,
@@ -38,7 +42,7 @@ fn along_classes<'a, F: Float>(
         loss: sums,
         gradient: out,
     };
-    items::run(operands, classes, Job::each(AlongClasses(activation)));
+    items::run(operands, classes, &AlongClasses(activation), Job::each());
 }
 
 fn check_classes<F, D: Dimension>(logits: &ArrayView<'_, F, D>) -> Result<(), LossError> {
@@ -152,8 +156,8 @@ pub fn log_softmax_into<'x, F: Float, D: Dimension>(
     map_into(LogSoftmax, logits.into(), out)
 }
 
-fn map_into<F: Float, D: Dimension>(
-    activation: impl Activation,
+fn map_into<F: Float + OfItems<AlongClasses<A>>, A: Activation, D: Dimension>(
+    activation: A,
     logits: ArrayView<'_, F, D>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
@@ -314,8 +318,8 @@ pub fn log_softmax_vjp_into<'x, 'g, F: Float, D: Dimension>(
     vjp_into(LogSoftmaxVjp, logits, cotangent, out)
 }
 
-fn vjp_into<F: Float, D: Dimension>(
-    activation: impl Activation,
+fn vjp_into<F: Float + OfItems<AlongClasses<A>>, A: Activation, D: Dimension>(
+    activation: A,
     logits: ArrayView<'_, F, D>,
     cotangent: ArrayView<'_, F, D>,
     out: &mut ArrayRef<F, D>,

@@ -3,14 +3,15 @@
 use ndarray::{Array, ArrayRef, ArrayView, Dimension};
 
 use super::check_cotangent;
-use crate::elementwise::ElementwiseLoss;
+use crate::elementwise::{ElementwiseLoss, Scalar};
 use crate::engine::shape::{allocate, is_column_major};
+use crate::engine::span::SpanKernel;
 use crate::math::{exp_nonpositive, ln_1p};
 use crate::{Float, LossError};
 
 /// The element-wise activations, as the engine takes them: the "target" is the cotangent.
 #[derive(Debug, Clone, Copy)]
-enum Sigmoid {
+pub(crate) enum Sigmoid {
     Plain,
     Log,
 }
@@ -37,6 +38,11 @@ impl<F: Float> ElementwiseLoss<F> for Sigmoid {
             Self::Log => (if logit > zero { e } else { one }) / (one + e),
         };
         slope * cotangent
+    }
+
+    #[inline(always)]
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
+        work(F::of_elements(&Scalar(self)))
     }
 
     #[inline(always)]

@@ -2,7 +2,8 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, TargetShape};
+use super::{ElementwiseLoss, Scalar, TargetShape};
+use crate::engine::span::SpanKernel;
 use crate::math::{ln, ln_1p};
 use crate::{BinaryLabels, Float, LossError, Target};
 
@@ -50,6 +51,11 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropy {
     #[inline(always)]
     fn labels(self) -> Option<BinaryLabels> {
         Some(BinaryLabels::ZeroOne)
+    }
+
+    #[inline(always)]
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
+        work(F::of_elements(&Scalar(self)))
     }
 
     #[inline(always)]

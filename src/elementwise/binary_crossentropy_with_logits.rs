@@ -2,7 +2,8 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, TargetShape};
+use super::{ElementwiseLoss, Scalar, TargetShape};
+use crate::engine::span::SpanKernel;
 use crate::error::invalid_parameter;
 use crate::math::{exp_nonpositive, ln_1p};
 use crate::{BinaryLabels, Float, LossError, Target};
@@ -137,6 +138,11 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
     #[inline(always)]
     fn labels(self) -> Option<BinaryLabels> {
         Some(BinaryLabels::ZeroOne)
+    }
+
+    #[inline(always)]
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
+        work(F::of_elements(&Scalar(self)))
     }
 
     #[inline(always)]

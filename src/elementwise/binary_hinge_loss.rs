@@ -2,7 +2,8 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, TargetShape, Visitor};
+use super::{ElementwiseLoss, Scalar, TargetShape};
+use crate::engine::span::SpanKernel;
 use crate::error::invalid_parameter;
 use crate::math::{ln, ln_1p};
 use crate::{BinaryLabels, Float, LossError, Scores, Target};
@@ -42,17 +43,19 @@ impl<F: Float> BinaryHingeLoss<F> {
             delta: self.delta,
             slope,
             offset,
+            labels: self.labels,
         }
     }
 }
 
 /// The loss with its conventions resolved: a choice left to the loop would be made for every element.
 #[derive(Debug, Clone, Copy)]
-struct Hinge<F, const PROBABILITIES: bool> {
+pub(crate) struct Hinge<F, const PROBABILITIES: bool> {
     delta: F,
     /// slope·t + offset is the target as −1 or 1 (or between).
     slope: F,
     offset: F,
+    labels: BinaryLabels,
 }
 
 impl<F: Float, const PROBABILITIES: bool> ElementwiseLoss<F> for Hinge<F, PROBABILITIES> {
@@ -96,6 +99,11 @@ impl<F: Float, const PROBABILITIES: bool> ElementwiseLoss<F> for Hinge<F, PROBAB
             if met { zero } else { margin },
             if met { zero } else { slope },
         )
+    }
+
+    #[inline(always)]
+    fn labels(self) -> Option<BinaryLabels> {
+        Some(self.labels)
     }
 
     #[inline(always)]
@@ -163,10 +171,10 @@ impl<F: Float> ElementwiseLoss<F> for BinaryHingeLoss<F> {
     }
 
     #[inline(always)]
-    fn specialize<V: Visitor<F>>(self, visitor: V) -> V::Output {
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
         match self.scores {
-            Scores::LogOdds => visitor.visit(self.kernel::<false>()),
-            Scores::Probabilities => visitor.visit(self.kernel::<true>()),
+            Scores::LogOdds => work(F::of_elements(&Scalar(self.kernel::<false>()))),
+            Scores::Probabilities => work(F::of_elements(&Scalar(self.kernel::<true>()))),
         }
     }
 

@@ -2,7 +2,8 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, TargetShape};
+use super::{ElementwiseLoss, Scalar, TargetShape};
+use crate::engine::span::SpanKernel;
 use crate::error::invalid_parameter;
 use crate::{Float, LossError, Target};
 
@@ -67,6 +68,11 @@ impl<F: Float> ElementwiseLoss<F> for HuberLoss<F> {
         } else {
             above
         }
+    }
+
+    #[inline(always)]
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
+        work(F::of_elements(&Scalar(self)))
     }
 
     #[inline(always)]

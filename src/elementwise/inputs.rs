@@ -4,19 +4,27 @@ use ndarray::{Array, ArrayView, ArrayViewMut, Dimension};
 
 use super::ElementwiseLoss;
 use crate::aggregate::Plan;
-use crate::engine::elementwise::{Contiguous, Job, Kernel, Operands, Traverse, Weights};
+use crate::engine::elementwise::{Operands, Weights, run_contiguous};
 use crate::engine::fresh::{self, Output};
 use crate::engine::reduce::Pair;
 use crate::engine::shape::{align, allocate, check_pair, is_column_major};
-use crate::engine::span::{Span, Stream, WeightStream};
+use crate::engine::span::{Job, Kernel, Span, SpanKernel, Stream, WeightStream};
 use crate::error::too_large;
-use crate::{Float, LossError, Target};
+use crate::{BinaryLabels, Float, LossError, Target};
 
 /// The scalar functions of a loss as the engine sees them.
 #[derive(Clone, Copy)]
-struct Scalar<L>(L);
+pub(crate) struct Scalar<L>(pub(crate) L);
 
 impl<F: Float, L: ElementwiseLoss<F>> Kernel<F> for Scalar<L> {
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        self.0.cost()
+    }
+    #[inline(always)]
+    fn labels(self) -> Option<BinaryLabels> {
+        self.0.labels()
+    }
     #[inline(always)]
     fn value(self, prediction: F, target: F) -> F {
         self.0.value(prediction, target)
@@ -32,20 +40,24 @@ impl<F: Float, L: ElementwiseLoss<F>> Kernel<F> for Scalar<L> {
 }
 
 /// Predictions and targets that fit, checked.
-pub(super) struct Inputs<'p, 't, F, T, D, E> {
+pub(super) struct Inputs<'k, 'p, 't, F, T, D, E> {
+    kernel: &'k dyn SpanKernel<F>,
     shape: D,
     /// Absent where they lie in the buffer of the gradient.
     predictions: Option<ArrayView<'p, F, D>>,
     targets: ArrayView<'t, T, E>,
 }
 
-impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, F, T, D, E> {
-    pub(super) fn check<L: ElementwiseLoss<F>>(
-        loss: L,
+impl<'k, 'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension>
+    Inputs<'k, 'p, 't, F, T, D, E>
+{
+    pub(super) fn check(
+        kernel: &'k dyn SpanKernel<F>,
         predictions: &ArrayView<'p, F, D>,
         targets: ArrayView<'t, T, E>,
     ) -> Result<Self, LossError> {
         let inputs = Self {
+            kernel,
             shape: predictions.raw_dim(),
             predictions: Some(predictions.clone()),
             targets,
@@ -53,7 +65,7 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         if inputs.targets.shape() != predictions.shape() {
             align(predictions.shape(), inputs.targets.view().into_dyn())?;
         }
-        let labels = loss.labels().filter(|_| T::INTEGER);
+        let labels = kernel.labels().filter(|_| T::INTEGER);
         if let (Some(labels), false) = (labels, predictions.is_empty()) {
             check_pair(&inputs.targets.view().into_dyn(), labels)?;
         }
@@ -61,8 +73,9 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
     }
 
     /// The predictions will be found in the buffer of the gradient.
-    pub(super) fn in_place<'q>(self) -> Inputs<'q, 't, F, T, D, E> {
+    pub(super) fn in_place<'q>(self) -> Inputs<'k, 'q, 't, F, T, D, E> {
         Inputs {
+            kernel: self.kernel,
             shape: self.shape,
             predictions: None,
             targets: self.targets,
@@ -74,37 +87,31 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
     }
 
     /// A new array of losses or gradients.
-    pub(super) fn collect<L: ElementwiseLoss<F>>(
-        self,
-        loss: L,
-        output: Output,
-    ) -> Result<Array<F, D>, LossError> {
-        if fresh::pays::<F>(self.shape.size(), loss.cost())
+    pub(super) fn collect(self, output: Output) -> Result<Array<F, D>, LossError> {
+        if fresh::pays::<F>(self.shape.size(), self.kernel.cost())
             && let Some(span) = self.span(&Weights::None)
             && let Some(predictions) = span.predictions
         {
             let inputs = fresh::Inputs {
                 predictions,
                 targets: span.targets,
-                pair: loss.labels(),
             };
-            return loss
-                .specialize(Collect { inputs, output })
+            return inputs
+                .collect(output, self.kernel)
                 .and_then(|values| Array::from_shape_vec(self.shape.clone(), values).ok())
                 .ok_or_else(|| too_large(self.shape.slice()));
         }
         let column_major = self.predictions.as_ref().is_some_and(is_column_major);
         let mut array = allocate(self.shape.clone(), column_major)?;
         match output {
-            Output::Loss => self.elements(loss, Some(array.view_mut()), None)?,
-            Output::Gradient => self.elements(loss, None, Some(array.view_mut()))?,
+            Output::Loss => self.elements(Some(array.view_mut()), None)?,
+            Output::Gradient => self.elements(None, Some(array.view_mut()))?,
         }
         Ok(array)
     }
 
-    pub(super) fn elements<'b, L: ElementwiseLoss<F>>(
+    pub(super) fn elements<'b>(
         self,
-        loss: L,
         loss_out: Option<ArrayViewMut<'b, F, D>>,
         gradient: Option<ArrayViewMut<'b, F, D>>,
     ) -> Result<(), LossError>
@@ -112,13 +119,12 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         'p: 'b,
         't: 'b,
     {
-        self.run(loss, Job::each(()), &Weights::None, loss_out, gradient)?;
+        self.run(Job::each(), &Weights::None, loss_out, gradient)?;
         Ok(())
     }
 
-    pub(super) fn objective<'b, L: ElementwiseLoss<F>>(
+    pub(super) fn objective<'b>(
         self,
-        loss: L,
         plan: &Plan<'b, F>,
         gradient: Option<ArrayViewMut<'b, F, D>>,
     ) -> Result<F, LossError>
@@ -126,14 +132,13 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         'p: 'b,
         't: 'b,
     {
-        let sum = self.run(loss, plan.job(()), &plan.weights, None, gradient)?;
+        let sum = self.run(plan.job(), &plan.weights, None, gradient)?;
         Ok(plan.finish(sum))
     }
 
-    fn run<'b, L: ElementwiseLoss<F>>(
+    fn run<'b>(
         self,
-        loss: L,
-        job: Job<F, ()>,
+        job: Job<F>,
         weights: &Weights<'b, F>,
         loss_out: Option<ArrayViewMut<'b, F, D>>,
         gradient: Option<ArrayViewMut<'b, F, D>>,
@@ -142,7 +147,6 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         'p: 'b,
         't: 'b,
     {
-        let pair = loss.labels();
         // Slices have no axes to look at, which takes longer than the arithmetic of a small array.
         let in_order = loss_out
             .iter()
@@ -151,18 +155,16 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         if in_order && let Some(mut span) = self.span(weights) {
             span.loss = loss_out.and_then(ArrayViewMut::into_slice);
             span.gradient = gradient.and_then(ArrayViewMut::into_slice);
-            let operands = Contiguous { span, pair };
-            return Ok(loss.specialize(Run { operands, job }));
+            return Ok(run_contiguous(span, self.kernel, job));
         }
         let operands = Operands {
             predictions: self.predictions.map(ArrayView::into_dyn),
             targets: align(self.shape.slice(), self.targets.into_dyn())?,
-            pair,
             weights: weights.clone(),
             loss: loss_out.map(ArrayViewMut::into_dyn),
             gradient: gradient.map(ArrayViewMut::into_dyn),
         };
-        Ok(loss.specialize(Run { operands, job }))
+        Ok(T::traverse(operands, self.kernel, job))
     }
 
     /// Slices of the inputs, if they are contiguous in row-major order.
@@ -187,42 +189,5 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
             loss: None,
             gradient: None,
         })
-    }
-}
-
-/// Something to do with a kernel of any type.
-#[doc(hidden)]
-pub trait Visitor<F: Float> {
-    type Output;
-    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Self::Output;
-}
-
-/// All that the engine needs but for the kernel.
-struct Run<O, F> {
-    operands: O,
-    job: Job<F, ()>,
-}
-
-impl<F: Float, O: Traverse<F>> Visitor<F> for Run<O, F> {
-    type Output = Pair;
-
-    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Pair {
-        let job = self.job.with_kernel(Scalar(loss));
-        self.operands.traverse(&job, loss.cost())
-    }
-}
-
-/// A new array, but for the kernel.
-struct Collect<'a, F, T> {
-    inputs: fresh::Inputs<'a, F, T>,
-    output: Output,
-}
-
-impl<F: Float, T: Target<F>> Visitor<F> for Collect<'_, F, T> {
-    type Output = Option<Vec<F>>;
-
-    fn visit<L: ElementwiseLoss<F>>(self, loss: L) -> Option<Vec<F>> {
-        let job = Job::each(Scalar(loss));
-        self.inputs.collect(self.output, &job)
     }
 }

@@ -12,9 +12,10 @@ use ndarray::{Array, ArrayRef, ArrayView, Dimension, Ix0, Ix1, Ix2, Ix3, Ix4, Ix
 use crate::aggregate::count_all;
 use crate::engine::fresh::Output;
 use crate::engine::shape::{align, allocate, check_output, is_column_major};
+use crate::engine::span::SpanKernel;
 use crate::{Aggregate, BinaryLabels, Float, LossError, Target};
 use inputs::Inputs;
-pub(crate) use inputs::Visitor;
+pub(crate) use inputs::Scalar;
 
 /// A loss of one prediction and one target; implement two functions of two numbers and get all the rest.
 ///
@@ -101,11 +102,11 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         1.0
     }
 
-    /// Hands on the kernel that does the work: this one, or one without what does not vary from element to element.
+    /// Lends the kernel that does the work to all that need not know of which loss it is.
     #[doc(hidden)]
     #[inline(always)]
-    fn specialize<V: Visitor<F>>(self, visitor: V) -> V::Output {
-        visitor.visit(self)
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
+        work(&Scalar(self))
     }
 
     /// The loss of every element, in the shape of the predictions.
@@ -124,8 +125,10 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         E: TargetShape<D>,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
-        inputs.collect(self, Output::Loss)
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions, targets.into())?;
+            inputs.collect(Output::Loss)
+        })
     }
 
     /// The gradient of every element's loss with respect to its prediction, in the shape of the predictions.
@@ -144,8 +147,10 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         E: TargetShape<D>,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
-        inputs.collect(self, Output::Gradient)
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions, targets.into())?;
+            inputs.collect(Output::Gradient)
+        })
     }
 
     /// Loss and gradient in one pass.
@@ -164,12 +169,14 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         E: TargetShape<D>,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
-        let column_major = is_column_major(&predictions);
-        let mut loss = allocate(predictions.raw_dim(), column_major)?;
-        let mut gradient = allocate(predictions.raw_dim(), column_major)?;
-        inputs.elements(self, Some(loss.view_mut()), Some(gradient.view_mut()))?;
-        Ok((loss, gradient))
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions, targets.into())?;
+            let column_major = is_column_major(&predictions);
+            let mut loss = allocate(predictions.raw_dim(), column_major)?;
+            let mut gradient = allocate(predictions.raw_dim(), column_major)?;
+            inputs.elements(Some(loss.view_mut()), Some(gradient.view_mut()))?;
+            Ok((loss, gradient))
+        })
     }
 
     /// As [`loss`](Self::loss), into the caller's buffer.
@@ -188,9 +195,11 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         D: Dimension,
         E: TargetShape<D>,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
-        check_output(inputs.shape(), loss.shape())?;
-        inputs.elements(self, Some(loss.view_mut()), None)
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions.into(), targets.into())?;
+            check_output(inputs.shape(), loss.shape())?;
+            inputs.elements(Some(loss.view_mut()), None)
+        })
     }
 
     /// As [`gradient`](Self::gradient), into the caller's buffer.
@@ -209,9 +218,11 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         D: Dimension,
         E: TargetShape<D>,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
-        check_output(inputs.shape(), gradient.shape())?;
-        inputs.elements(self, None, Some(gradient.view_mut()))
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions.into(), targets.into())?;
+            check_output(inputs.shape(), gradient.shape())?;
+            inputs.elements(None, Some(gradient.view_mut()))
+        })
     }
 
     /// As [`loss_and_gradient`](Self::loss_and_gradient), into the caller's buffers.
@@ -231,10 +242,12 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         D: Dimension,
         E: TargetShape<D>,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
-        check_output(inputs.shape(), loss.shape())?;
-        check_output(inputs.shape(), gradient.shape())?;
-        inputs.elements(self, Some(loss.view_mut()), Some(gradient.view_mut()))
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions.into(), targets.into())?;
+            check_output(inputs.shape(), loss.shape())?;
+            check_output(inputs.shape(), gradient.shape())?;
+            inputs.elements(Some(loss.view_mut()), Some(gradient.view_mut()))
+        })
     }
 
     /// The aggregated loss: [`aggregate`](crate::aggregate())`(loss)`, bit for bit where the arrays are in row-major
@@ -254,10 +267,12 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         D: Dimension,
         E: TargetShape<D>,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
-        let by = by.into();
-        let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
-        inputs.objective(self, &plan, None)
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions.into(), targets.into())?;
+            let by = by.into();
+            let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
+            inputs.objective(&plan, None)
+        })
     }
 
     /// The aggregated loss and its gradient with respect to the predictions, in one pass.
@@ -277,12 +292,14 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         E: TargetShape<D>,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
-        let by = by.into();
-        let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
-        let mut gradient = allocate(predictions.raw_dim(), is_column_major(&predictions))?;
-        let value = inputs.objective(self, &plan, Some(gradient.view_mut()))?;
-        Ok((value, gradient))
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions, targets.into())?;
+            let by = by.into();
+            let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
+            let mut gradient = allocate(predictions.raw_dim(), is_column_major(&predictions))?;
+            let value = inputs.objective(&plan, Some(gradient.view_mut()))?;
+            Ok((value, gradient))
+        })
     }
 
     /// As [`objective_and_gradient`](Self::objective_and_gradient), into the caller's buffer: what a training step
@@ -303,11 +320,13 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         D: Dimension,
         E: TargetShape<D>,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
-        check_output(inputs.shape(), gradient.shape())?;
-        let by = by.into();
-        let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
-        inputs.objective(self, &plan, Some(gradient.view_mut()))
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions.into(), targets.into())?;
+            check_output(inputs.shape(), gradient.shape())?;
+            let by = by.into();
+            let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
+            inputs.objective(&plan, Some(gradient.view_mut()))
+        })
     }
 
     /// As [`objective_and_gradient`](Self::objective_and_gradient); the gradient replaces the predictions.
@@ -326,10 +345,12 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         D: Dimension,
         E: TargetShape<D>,
     {
-        let inputs = Inputs::check(self, &predictions.view(), targets.into())?.in_place();
-        let by = by.into();
-        let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
-        inputs.objective(self, &plan, Some(predictions.view_mut()))
+        self.with_kernel(|kernel| {
+            let inputs = Inputs::check(kernel, &predictions.view(), targets.into())?.in_place();
+            let by = by.into();
+            let plan = by.plan(inputs.shape(), count_all(inputs.shape()))?;
+            inputs.objective(&plan, Some(predictions.view_mut()))
+        })
     }
 }
 

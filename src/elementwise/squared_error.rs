@@ -2,7 +2,8 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, TargetShape};
+use super::{ElementwiseLoss, Scalar, TargetShape};
+use crate::engine::span::SpanKernel;
 use crate::{Float, LossError, Target};
 
 /// The squared error of a prediction: see [`squared_error`].
@@ -20,6 +21,11 @@ impl<F: Float> ElementwiseLoss<F> for SquaredError {
     fn derivative(self, prediction: F, target: F) -> F {
         let difference = prediction - target;
         difference + difference
+    }
+
+    #[inline(always)]
+    fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
+        work(F::of_elements(&Scalar(self)))
     }
 
     #[inline(always)]

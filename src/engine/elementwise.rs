@@ -10,12 +10,10 @@ use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
 use super::repeated::Repeated;
 use super::simd::{self, Lines};
-use super::span::{Span, SpanKernel, Stream, WeightStream, unzip};
+use super::span::{Job, Span, SpanKernel, Stream, WeightStream, unzip};
 use super::tiles::Tiling;
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
-
-pub(crate) use super::span::{Job, Kernel};
 
 /// How many targets are converted at once.
 pub(super) const AT_ONCE: usize = 1024;
@@ -65,57 +63,68 @@ impl<'a, F, D: Dimension> Weights<'a, F, D> {
 }
 
 /// The arrays, all of one shape.
-pub(crate) struct Operands<'a, F, T, D = IxDyn> {
+#[doc(hidden)]
+pub struct Operands<'a, F, T, D = IxDyn> {
     /// Absent where they lie in the buffer of the gradient.
     pub(crate) predictions: Option<ArrayView<'a, F, D>>,
     pub(crate) targets: ArrayView<'a, T, D>,
-    /// How `bool` targets are written as numbers.
-    pub(crate) pair: Option<BinaryLabels>,
     pub(crate) weights: Weights<'a, F, D>,
     pub(crate) loss: Option<ArrayViewMut<'a, F, D>>,
     pub(crate) gradient: Option<ArrayViewMut<'a, F, D>>,
 }
 
-/// Arrays of one shape, in one form or another.
-pub(crate) trait Traverse<F> {
-    /// Fills the outputs and returns the (weighted) sum of the losses.
-    ///
-    /// `cost` is a rough number of nanoseconds for an element.
-    fn traverse(self, kernel: &dyn SpanKernel<F>, cost: f32) -> Pair;
-}
-
-impl<F: Float, T: Target<F>> Traverse<F> for Operands<'_, F, T> {
-    fn traverse(mut self, kernel: &dyn SpanKernel<F>, cost: f32) -> Pair {
-        if !self.in_row_major_order() {
-            self.order_axes();
-        }
-        let pair = self.pair;
-        match self.into_span() {
-            Ok((span, repeated)) => {
-                let spanning = Spanning {
-                    span,
-                    repeated,
-                    pair,
-                    kernel,
-                };
-                parallel::run(spanning, cost)
-            }
-            Err(operands) => parallel::run(Tiling::new(operands, kernel), cost),
-        }
-    }
-}
-
-/// Contiguous arrays.
-pub(crate) struct Contiguous<'a, F, T> {
-    pub(crate) span: Span<'a, F, T>,
+/// What the traversal knows of the work.
+#[derive(Clone, Copy)]
+pub(super) struct Work<'k, F> {
+    kernel: &'k dyn SpanKernel<F>,
+    job: Job<F>,
     /// How `bool` targets are written as numbers.
-    pub(crate) pair: Option<BinaryLabels>,
+    pub(super) pair: Option<BinaryLabels>,
 }
 
-impl<F: Float, T: Target<F>> Traverse<F> for Contiguous<'_, F, T> {
-    fn traverse(self, kernel: &dyn SpanKernel<F>, cost: f32) -> Pair {
-        parallel::run(Spanning::new(self.span, self.pair, kernel), cost)
+impl<'k, F: Float> Work<'k, F> {
+    fn new(kernel: &'k dyn SpanKernel<F>, job: Job<F>) -> Self {
+        let pair = kernel.labels();
+        Self { kernel, job, pair }
     }
+
+    pub(super) fn run(self, span: Span<'_, F, F>, lanes: &mut Lanes) {
+        self.kernel.run(self.job, span, lanes);
+    }
+}
+
+/// Fills the outputs and returns the (weighted) sum of the losses.
+///
+/// This is what [`Target::traverse`] and [`Compiled::traverse`](super::compiled::Compiled::traverse) come to.
+pub(crate) fn traverse<F: Float, T: Target<F>>(
+    mut operands: Operands<'_, F, T>,
+    kernel: &dyn SpanKernel<F>,
+    job: Job<F>,
+) -> Pair {
+    if !operands.in_row_major_order() {
+        operands.order_axes();
+    }
+    let (cost, work) = (kernel.cost(), Work::new(kernel, job));
+    match operands.into_span() {
+        Ok((span, repeated)) => {
+            let spanning = Spanning {
+                span,
+                repeated,
+                work,
+            };
+            parallel::run(spanning, cost)
+        }
+        Err(operands) => parallel::run(Tiling::new(operands, work), cost),
+    }
+}
+
+/// The same of contiguous arrays.
+pub(crate) fn run_contiguous<F: Float, T: Target<F>>(
+    span: Span<'_, F, T>,
+    kernel: &dyn SpanKernel<F>,
+    job: Job<F>,
+) -> Pair {
+    parallel::run(Spanning::new(span, Work::new(kernel, job)), kernel.cost())
 }
 
 /// Contiguous operands and what is done with them, in leaves of [`CHUNK`].
@@ -123,8 +132,7 @@ pub(super) struct Spanning<'a, 'k, F, T> {
     span: Span<'a, F, T>,
     /// The weights, where they are not contiguous as well; the span has none then.
     repeated: Option<Repeated<'a, F>>,
-    pair: Option<BinaryLabels>,
-    kernel: &'k dyn SpanKernel<F>,
+    work: Work<'k, F>,
 }
 
 impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
@@ -165,16 +173,11 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
 }
 
 impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
-    pub(super) fn new(
-        span: Span<'a, F, T>,
-        pair: Option<BinaryLabels>,
-        kernel: &'k dyn SpanKernel<F>,
-    ) -> Self {
+    pub(super) fn new(span: Span<'a, F, T>, work: Work<'k, F>) -> Self {
         Self {
             span,
             repeated: None,
-            pair,
-            kernel,
+            work,
         }
     }
 
@@ -185,21 +188,21 @@ impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
         let weights = &mut copy.0[..self.span.size];
         repeated.fill(weights);
         let weights = WeightStream::Floats(Stream::Slice(weights));
-        Spanning::new(self.span.with_weights(weights), self.pair, self.kernel).leaf()
+        Spanning::new(self.span.with_weights(weights), self.work).leaf()
     }
 
     pub(super) fn leaf(self) -> Pair {
         let mut lanes = Lanes::ZERO;
-        let reduces = self.kernel.reduces();
+        let (work, reduces) = (self.work, self.work.job.reduce);
         match self.span.targets {
             Stream::Constant(target) => {
-                let target = Stream::Constant(target.to_float(self.pair));
-                self.kernel.run(self.span.with_targets(target), &mut lanes);
+                let target = Stream::Constant(target.to_float(work.pair));
+                work.run(self.span.with_targets(target), &mut lanes);
             }
             Stream::Slice(targets) => match T::as_floats(targets) {
                 Some(floats) => {
                     let span = self.span.with_targets(Stream::Slice(floats));
-                    self.kernel.run(span, &mut lanes);
+                    work.run(span, &mut lanes);
                 }
                 None => self.convert(targets, &mut lanes),
             },
@@ -214,9 +217,9 @@ impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
         for targets in targets.chunks(AT_ONCE) {
             let (span, behind) = rest.split_at(targets.len());
             rest = behind;
-            let floats = to_floats(targets, self.pair, &mut room);
+            let floats = to_floats(targets, self.work.pair, &mut room);
             let span = span.with_targets(Stream::Slice(floats));
-            self.kernel.run(span, lanes);
+            self.work.run(span, lanes);
         }
     }
 }
@@ -290,7 +293,6 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         Self {
             predictions: self.predictions.map(|view| change.view(view)),
             targets: change.view(self.targets),
-            pair: self.pair,
             weights: match self.weights {
                 Weights::None => Weights::None,
                 Weights::Floats(view) => Weights::Floats(change.view(view)),
@@ -317,7 +319,6 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
         let empty = Self {
             predictions: None,
             targets: self.targets.clone(),
-            pair: self.pair,
             weights: Weights::None,
             loss: None,
             gradient: None,
@@ -428,7 +429,6 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
             Self {
                 predictions: left_predictions,
                 targets: left_targets,
-                pair: self.pair,
                 weights: left_weights,
                 loss: left_loss,
                 gradient: left_gradient,
@@ -436,7 +436,6 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
             Self {
                 predictions: right_predictions,
                 targets: right_targets,
-                pair: self.pair,
                 weights: right_weights,
                 loss: right_loss,
                 gradient: right_gradient,

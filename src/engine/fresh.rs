@@ -6,7 +6,6 @@ use super::elementwise::{AT_ONCE, to_floats};
 use super::parallel;
 use super::simd::Lines;
 use super::span::{SpanKernel, Stream};
-use crate::BinaryLabels;
 use crate::float::{Float, Target};
 
 /// From so many bytes on the usual allocators give memory from the system.
@@ -17,7 +16,7 @@ const ZEROS: f32 = 0.3;
 
 /// What is computed of every element.
 #[derive(Clone, Copy)]
-pub(crate) enum Output {
+pub enum Output {
     Loss,
     Gradient,
 }
@@ -33,8 +32,6 @@ pub(crate) fn pays<F>(size: usize, cost: f32) -> bool {
 pub(crate) struct Inputs<'a, F, T> {
     pub(crate) predictions: &'a [F],
     pub(crate) targets: Stream<'a, T>,
-    /// How `bool` targets are written as numbers.
-    pub(crate) pair: Option<BinaryLabels>,
 }
 
 impl<F: Float, T: Target<F>> Inputs<'_, F, T> {
@@ -43,8 +40,8 @@ impl<F: Float, T: Target<F>> Inputs<'_, F, T> {
         let Self {
             predictions,
             targets,
-            pair,
         } = self;
+        let pair = kernel.labels();
         let mut values = Vec::new();
         values.try_reserve_exact(predictions.len()).ok()?;
         let targets = match targets {

@@ -8,7 +8,7 @@ use crate::float::Float;
 /// Weights that repeat, from one of the losses on in their row-major order: a sum then has the bits that it has with
 /// weights of the full shape.
 #[derive(Clone)]
-pub(super) struct Repeated<'a, F> {
+pub(crate) struct Repeated<'a, F> {
     elements: Elements<'a, F>,
     /// Of the losses, with as few axes as there can be.
     shape: IxDyn,

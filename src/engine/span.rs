@@ -6,6 +6,7 @@ use super::elementwise::{Weights, of_mask};
 use super::fresh::Output;
 use super::reduce::{Lanes, Pair};
 use super::simd::{self, Lines};
+use crate::BinaryLabels;
 use crate::float::Float;
 
 /// How many elements the kernel sees at once; what lies between its passes stays in the first-level cache.
@@ -13,27 +14,35 @@ const BLOCK: usize = 128;
 
 /// The arithmetic of one element. All functions have to be `#[inline(always)]`.
 pub(crate) trait Kernel<F>: Copy + Send + Sync {
+    /// A rough number of nanoseconds for an element.
+    fn cost(self) -> f32;
+    /// The pair of labels that targets are from, if they have to be.
+    fn labels(self) -> Option<BinaryLabels>;
     fn value(self, prediction: F, target: F) -> F;
     fn derivative(self, prediction: F, target: F) -> F;
     fn value_and_derivative(self, prediction: F, target: F) -> (F, F);
 }
 
-/// A kernel as the traversal sees it: compiled once for a type of floats, whatever the targets and the layout are.
-pub(crate) trait SpanKernel<F>: Sync {
-    /// Fills the outputs and adds the (weighted) losses to the lanes, the first to the first lane.
-    fn run(&self, span: Span<'_, F, F>, lanes: &mut Lanes);
+/// A kernel as all else sees it: compiled once for a type of floats, whatever the targets and the layout are.
+#[doc(hidden)]
+pub trait SpanKernel<F>: Sync {
+    /// See [`Kernel::cost`].
+    fn cost(&self) -> f32;
 
-    /// Whether [`run`](Self::run) adds anything.
-    fn reduces(&self) -> bool;
+    /// See [`Kernel::labels`].
+    fn labels(&self) -> Option<BinaryLabels>;
+
+    /// Fills the outputs and, where losses are added up, adds the (weighted) losses to the lanes, the first to the first
+    /// lane.
+    fn run(&self, job: Job<F>, span: Span<'_, F, F>, lanes: &mut Lanes);
 
     /// Appends the losses or the gradients, without weights, to a vector that has room for them.
     fn append(&self, to: &mut Vec<F>, output: Output, predictions: &[F], targets: Stream<'_, F>);
 }
 
-/// What is the same for all elements, or items.
+/// What is done with the losses and gradients of all elements, or items.
 #[derive(Clone, Copy)]
-pub(crate) struct Job<F, K> {
-    pub(crate) kernel: K,
+pub struct Job<F> {
     /// Whether the losses are added up.
     pub(crate) reduce: bool,
     /// Factor of the gradients, where there are no weights.
@@ -42,31 +51,20 @@ pub(crate) struct Job<F, K> {
     pub(crate) divisor: Pair,
 }
 
-impl<F: Float, K> Job<F, K> {
+impl<F: Float> Job<F> {
     /// Losses and gradients of each, as they are.
-    pub(crate) fn each(kernel: K) -> Self {
+    pub(crate) fn each() -> Self {
         Self {
-            kernel,
             reduce: false,
             scale: F::one(),
             divisor: Pair::ONE,
-        }
-    }
-
-    /// The same of another kernel.
-    pub(crate) fn with_kernel<L>(self, kernel: L) -> Job<F, L> {
-        Job {
-            kernel,
-            reduce: self.reduce,
-            scale: self.scale,
-            divisor: self.divisor,
         }
     }
 }
 
 /// Contiguous elements, or one for all.
 #[derive(Clone, Copy)]
-pub(crate) enum Stream<'a, T> {
+pub enum Stream<'a, T> {
     Slice(&'a [T]),
     Constant(T),
 }
@@ -131,7 +129,7 @@ impl<'a, F: Float> WeightStream<'a, F> {
 }
 
 /// The operands where all of them are contiguous.
-pub(crate) struct Span<'a, F, T> {
+pub struct Span<'a, F, T> {
     pub(crate) size: usize,
     pub(crate) predictions: Option<&'a [F]>,
     pub(crate) targets: Stream<'a, T>,
@@ -209,20 +207,29 @@ pub(super) fn unzip<T>(pair: Option<(T, T)>) -> (Option<T>, Option<T>) {
     }
 }
 
-impl<F: Float, K: Kernel<F>> SpanKernel<F> for Job<F, K> {
-    fn run(&self, span: Span<'_, F, F>, lanes: &mut Lanes) {
-        let job = *self;
-        simd::dispatch(Run { span, job, lanes });
+impl<F: Float, K: Kernel<F>> SpanKernel<F> for K {
+    fn cost(&self) -> f32 {
+        Kernel::cost(*self)
     }
 
-    fn reduces(&self) -> bool {
-        self.reduce
+    fn labels(&self) -> Option<BinaryLabels> {
+        Kernel::labels(*self)
+    }
+
+    fn run(&self, job: Job<F>, span: Span<'_, F, F>, lanes: &mut Lanes) {
+        let kernel = *self;
+        simd::dispatch(Run {
+            kernel,
+            job,
+            span,
+            lanes,
+        });
     }
 
     fn append(&self, to: &mut Vec<F>, output: Output, predictions: &[F], targets: Stream<'_, F>) {
         simd::dispatch(Append {
             to,
-            job: *self,
+            kernel: *self,
             output,
             predictions,
             targets,
@@ -232,7 +239,7 @@ impl<F: Float, K: Kernel<F>> SpanKernel<F> for Job<F, K> {
 
 struct Append<'a, F, K> {
     to: &'a mut Vec<F>,
-    job: Job<F, K>,
+    kernel: K,
     output: Output,
     predictions: &'a [F],
     targets: Stream<'a, F>,
@@ -243,7 +250,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
 
     #[inline(always)]
     fn run(&mut self) {
-        let Job { kernel, scale, .. } = self.job;
+        let kernel = self.kernel;
         let mut room = Lines([F::zero(); BLOCK]);
         let mut target_block = Spare(None);
         let mut start = 0;
@@ -263,7 +270,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
                 }
                 Output::Gradient => {
                     for (g, (&p, &t)) in block.iter_mut().zip(inputs) {
-                        *g = kernel.derivative(p, t) * scale;
+                        *g = kernel.derivative(p, t);
                     }
                 }
             }
@@ -295,8 +302,9 @@ impl<F: Float> Spare<F> {
 }
 
 struct Run<'a, 'b, F, K> {
+    kernel: K,
+    job: Job<F>,
     span: Span<'a, F, F>,
-    job: Job<F, K>,
     lanes: &'b mut Lanes,
 }
 
@@ -305,8 +313,14 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
 
     #[inline(always)]
     fn run(&mut self) {
-        let Self { span, job, lanes } = self;
-        let (job, size, all_predictions) = (*job, span.size, span.predictions);
+        let Self {
+            kernel,
+            job,
+            span,
+            lanes,
+        } = self;
+        let (kernel, job) = (*kernel, *job);
+        let (size, all_predictions) = (span.size, span.predictions);
         let (all_targets, all_weights) = (span.targets, span.weights);
         let (mut prediction_block, mut target_block) = (Spare(None), Spare(None));
         let (mut weight_block, mut loss_block) = (Spare(None), Spare(None));
@@ -347,7 +361,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
                 (Some(loss), Some(gradient)) => {
                     let inputs = predictions.iter().zip(targets);
                     for ((l, g), (&p, &t)) in loss.iter_mut().zip(gradient.iter_mut()).zip(inputs) {
-                        let (value, derivative) = job.kernel.value_and_derivative(p, t);
+                        let (value, derivative) = kernel.value_and_derivative(p, t);
                         *l = value;
                         *g = derivative * job.scale;
                     }
@@ -355,13 +369,13 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
                 }
                 (Some(loss), None) => {
                     for (l, (&p, &t)) in loss.iter_mut().zip(predictions.iter().zip(targets)) {
-                        *l = job.kernel.value(p, t);
+                        *l = kernel.value(p, t);
                     }
                     Some(loss)
                 }
                 (None, Some(gradient)) => {
                     for (g, (&p, &t)) in gradient.iter_mut().zip(predictions.iter().zip(targets)) {
-                        *g = job.kernel.derivative(p, t) * job.scale;
+                        *g = kernel.derivative(p, t) * job.scale;
                     }
                     None
                 }

@@ -6,10 +6,10 @@ use std::ops::Range;
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, Slice};
 
 use super::copying::{copy_tile, copy_tile_back, fetch};
-use super::elementwise::{Operands, Weights};
+use super::elementwise::{Operands, Weights, Work};
 use super::parallel::{CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
-use super::span::{Span, SpanKernel, Stream, WeightStream};
+use super::span::{Span, Stream, WeightStream};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
 
@@ -27,17 +27,17 @@ const AT_HAND: usize = 512 * 1024;
 /// Work in leaves of at most [`LEAF`] elements, small in every direction that is contiguous for one of the operands.
 pub(super) struct Tiling<'a, 'k, F, T> {
     operands: Operands<'a, F, T>,
-    kernel: &'k dyn SpanKernel<F>,
+    work: Work<'k, F>,
     /// Whether what lies along different axes is fetched ahead.
     fetches: bool,
 }
 
 impl<'a, 'k, F: Float, T: Target<F>> Tiling<'a, 'k, F, T> {
-    pub(super) fn new(operands: Operands<'a, F, T>, kernel: &'k dyn SpanKernel<F>) -> Self {
+    pub(super) fn new(operands: Operands<'a, F, T>, work: Work<'k, F>) -> Self {
         let bytes = operands.targets.len() * size_of::<F>();
         Self {
             operands: operands.with_plane_last(),
-            kernel,
+            work,
             fetches: bytes > AT_HAND,
         }
     }
@@ -61,7 +61,7 @@ impl<F: Float, T: Target<F>> Divisible for Tiling<'_, '_, F, T> {
 
     fn run(self) -> Pair {
         let mut leaf = Leaf {
-            kernel: self.kernel,
+            work: self.work,
             fetches: self.fetches,
             room: Room::default(),
             lanes: Lanes::ZERO,
@@ -98,7 +98,7 @@ fn room<F: Float>(spare: &mut Option<[F; TILE]>, size: usize) -> &mut [F] {
 
 /// A leaf under way.
 struct Leaf<'k, F> {
-    kernel: &'k dyn SpanKernel<F>,
+    work: Work<'k, F>,
     fetches: bool,
     room: Room<F>,
     lanes: Lanes,
@@ -150,10 +150,7 @@ impl<F: Float> Leaf<'_, F> {
     /// `along_rows`: whether the kernel sees row after row, or the tile at once.
     fn tile<T: Target<F>>(&mut self, tile: Plane<'_, F, T>, along_rows: bool) {
         let Self {
-            kernel,
-            room,
-            lanes,
-            ..
+            work, room, lanes, ..
         } = self;
         let (rows, columns) = tile.targets.dim();
         let width = if along_rows && !tile.is_whole() {
@@ -166,7 +163,7 @@ impl<F: Float> Leaf<'_, F> {
             .predictions
             .as_ref()
             .map(|view| Input::of(view, None, width, false, &mut room.predictions));
-        let targets = Input::of(&tile.targets, tile.pair, width, true, &mut room.targets);
+        let targets = Input::of(&tile.targets, work.pair, width, true, &mut room.targets);
         let (floats, mask) = match &tile.weights {
             Weights::None => (None, None),
             Weights::Floats(view) => {
@@ -199,7 +196,7 @@ impl<F: Float> Leaf<'_, F> {
                 loss: loss.as_mut().and_then(|output| output.row(row)),
                 gradient: gradient.as_mut().and_then(|output| output.row(row)),
             };
-            kernel.run(span, lanes);
+            work.run(span, lanes);
         }
         for output in [loss, gradient].into_iter().flatten() {
             output.finish();
@@ -351,7 +348,6 @@ impl<F: Float, T: Target<F>> Plane<'_, F, T> {
         Plane {
             predictions: self.predictions.as_ref().map(|floats| part(floats, tile)),
             targets: part(&self.targets, tile),
-            pair: self.pair,
             weights: match &self.weights {
                 Weights::None => Weights::None,
                 Weights::Floats(weights) => Weights::Floats(part(weights, tile)),
@@ -407,7 +403,6 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
                 None => None,
             },
             targets: plane(self.targets)?,
-            pair: self.pair,
             weights: match self.weights {
                 Weights::None => Weights::None,
                 Weights::Floats(weights) => Weights::Floats(view(weights)?),

@@ -102,14 +102,17 @@ fn each_term<F: Float, const ORDINARY: bool>(
 }
 
 impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
-    const MIN_CLASSES: usize = 0;
-    const DENSE: Dense = Dense::Distribution;
-
+    fn min_classes(&self) -> usize {
+        0
+    }
+    fn dense(&self) -> Dense {
+        Dense::Distribution
+    }
     fn cost(&self) -> f32 {
         0.5
     }
     fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
-        self
+        F::of_items(self)
     }
 }
 

@@ -111,14 +111,17 @@ fn distance<F: Float>(maximum: F, logit: F, target: F) -> F {
 }
 
 impl<F: Float> ItemKernel<F> for CategoricalCrossentropyWithLogits<F> {
-    const MIN_CLASSES: usize = 1;
-    const DENSE: Dense = Dense::Distribution;
-
+    fn min_classes(&self) -> usize {
+        1
+    }
+    fn dense(&self) -> Dense {
+        Dense::Distribution
+    }
     fn cost(&self) -> f32 {
         0.8
     }
     fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
-        self
+        F::of_items(self)
     }
 }
 

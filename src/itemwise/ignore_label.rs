@@ -1,7 +1,7 @@
 //! Items that are left out.
 
 use super::ItemwiseLoss;
-use crate::engine::rows::{AnyRowKernel, Dense, ItemKernel};
+use crate::engine::rows::{AnyRowKernel, Dense, ItemKernel, LeftOut};
 use crate::{CategoricalCrossentropyWithLogits, Float, LossError};
 
 /// An item-wise loss without the items of one label: see [`ItemwiseLoss::ignore_label`].
@@ -38,15 +38,23 @@ impl<F: Float> IgnoreLabel<CategoricalCrossentropyWithLogits<F>> {
 }
 
 impl<F: Float, L: ItemKernel<F>> ItemKernel<F> for IgnoreLabel<L> {
-    const MIN_CLASSES: usize = L::MIN_CLASSES;
-    const DENSE: Dense = L::DENSE;
-    const IGNORES: bool = true;
-
+    fn min_classes(&self) -> usize {
+        self.loss.min_classes()
+    }
+    fn dense(&self) -> Dense {
+        self.loss.dense()
+    }
     fn cost(&self) -> f32 {
         self.loss.cost()
     }
     fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
         self.loss.arithmetic()
+    }
+    fn left_out(&self) -> LeftOut {
+        match self.loss.left_out() {
+            LeftOut::None => LeftOut::One(self.label),
+            LeftOut::One(_) | LeftOut::Several => LeftOut::Several,
+        }
     }
     fn ignores(&self, label: i128) -> bool {
         label == self.label || self.loss.ignores(label)

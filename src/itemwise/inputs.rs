@@ -5,11 +5,12 @@ use ndarray::{ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, Axis,
 use super::ClassTargetShape;
 use crate::aggregate::Plan;
 use crate::engine::elementwise::Weights;
-use crate::engine::items::{self, Job, Operands, Rows, Targets};
+use crate::engine::items::{self, Ignored, Operands, Targets, TypedRows};
 use crate::engine::reduce::Pair;
 use crate::engine::rows::{Dense, ItemKernel};
 use crate::engine::shape::distinct;
 use crate::engine::simd;
+use crate::engine::span::Job;
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
 use crate::{Aggregate, Float, LossError, Target};
 
@@ -23,7 +24,8 @@ pub(crate) fn items_dim<F, D: Dimension>(predictions: &ArrayView<'_, F, D>) -> D
 }
 
 /// Predictions and targets that fit each other.
-pub(crate) struct Inputs<'p, 't, F, T, D, E> {
+pub(crate) struct Inputs<'k, 'p, 't, F, T, D, E> {
+    kernel: &'k dyn ItemKernel<F>,
     shape: D,
     /// Absent where they lie in the buffer of the gradient.
     predictions: Option<ArrayView<'p, F, D>>,
@@ -32,14 +34,15 @@ pub(crate) struct Inputs<'p, 't, F, T, D, E> {
     labels: bool,
 }
 
-impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, F, T, D, E> {
-    pub(crate) fn check<K>(
-        kernel: K,
+impl<'k, 'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension>
+    Inputs<'k, 'p, 't, F, T, D, E>
+{
+    pub(crate) fn check(
+        kernel: &'k dyn ItemKernel<F>,
         predictions: &ArrayView<'p, F, D>,
         targets: ArrayView<'t, T, E>,
     ) -> Result<Self, LossError>
     where
-        K: ItemKernel<F>,
         T: Target<F, Kind: ClassTargetShape<D, E>>,
     {
         const {
@@ -57,15 +60,17 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         if labels && !(T::INTEGER && targets.shape() == items) {
             return Err(shape_mismatch(shape, targets.shape()));
         }
-        if classes < K::MIN_CLASSES {
-            return Err(too_few_classes(classes, K::MIN_CLASSES));
+        let at_least = kernel.min_classes();
+        if classes < at_least {
+            return Err(too_few_classes(classes, at_least));
         }
         if labels {
-            check_labels::<F, T, E>(&targets, classes, |label| kernel.ignores(label.label()))?;
-        } else if K::DENSE == Dense::OneHot {
+            check_labels(&targets, classes, Ignored::by(kernel))?;
+        } else if kernel.dense() == Dense::OneHot {
             check_one_hot::<F, T>(&targets.view().into_dyn())?;
         }
         Ok(Self {
+            kernel,
             shape: predictions.raw_dim(),
             predictions: Some(predictions.clone()),
             targets,
@@ -74,8 +79,9 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
     }
 
     /// The predictions will be found in the buffer of the gradient.
-    pub(super) fn in_place<'q>(self) -> Inputs<'q, 't, F, T, D, E> {
+    pub(super) fn in_place<'q>(self) -> Inputs<'k, 'q, 't, F, T, D, E> {
         Inputs {
+            kernel: self.kernel,
             shape: self.shape,
             predictions: None,
             targets: self.targets,
@@ -96,15 +102,12 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         self.shape().last().copied().unwrap_or(0)
     }
 
-    pub(super) fn plan<'w, K: ItemKernel<F>>(
-        &self,
-        kernel: K,
-        by: &'w Aggregate<'_, F>,
-    ) -> Result<Plan<'w, F>, LossError> {
+    pub(super) fn plan<'w>(&self, by: &'w Aggregate<'_, F>) -> Result<Plan<'w, F>, LossError> {
         let items: usize = self.items_shape().iter().product();
-        let counts = |label: &T| !kernel.ignores(label.label());
+        let ignored = Ignored::by(self.kernel);
+        let counts = |label: &T| !ignored.contain(label.label());
         by.plan(self.items_shape(), |mask| match (mask, self.labels) {
-            (None, true) if K::IGNORES => self
+            (None, true) if ignored.exist() => self
                 .targets
                 .fold(0, |count, label| count + usize::from(counts(label))),
             (None, _) => items,
@@ -117,21 +120,19 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         })
     }
 
-    pub(crate) fn items<'b, K: ItemKernel<F>>(
+    pub(crate) fn items<'b>(
         self,
-        kernel: K,
         loss: Option<ArrayViewMut<'b, F, D::Smaller>>,
         gradient: Option<ArrayViewMut<'b, F, D>>,
     ) where
         'p: 'b,
         't: 'b,
     {
-        self.run(Job::each(kernel), &Weights::None, loss, gradient);
+        self.run(Job::each(), &Weights::None, loss, gradient);
     }
 
-    pub(super) fn objective<'b, K: ItemKernel<F>>(
+    pub(super) fn objective<'b>(
         self,
-        kernel: K,
         plan: &Plan<'b, F>,
         gradient: Option<ArrayViewMut<'b, F, D>>,
     ) -> F
@@ -139,12 +140,12 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         'p: 'b,
         't: 'b,
     {
-        plan.finish(self.run(plan.job(kernel), &plan.weights, None, gradient))
+        plan.finish(self.run(plan.job(), &plan.weights, None, gradient))
     }
 
-    fn run<'b, K: ItemKernel<F>>(
+    fn run<'b>(
         self,
-        job: Job<F, K>,
+        job: Job<F>,
         weights: &Weights<'b, F>,
         loss: Option<ArrayViewMut<'b, F, D::Smaller>>,
         gradient: Option<ArrayViewMut<'b, F, D>>,
@@ -161,7 +162,7 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
             let shape = (self.shape.size() / classes, classes);
             rows.loss = loss.and_then(|view| view.into_shape_with_order(shape.0).ok());
             rows.gradient = gradient.and_then(|view| view.into_shape_with_order(shape).ok());
-            return items::run(rows, classes, job);
+            return items::run(rows, classes, self.kernel, job);
         }
         let targets = self.targets.into_dyn();
         let operands = Operands {
@@ -175,11 +176,11 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
             loss: loss.map(ArrayViewMut::into_dyn),
             gradient: gradient.map(ArrayViewMut::into_dyn),
         };
-        items::run(operands, classes, job)
+        items::run(operands, classes, self.kernel, job)
     }
 
     /// The inputs with all items along one axis, if they are contiguous in row-major order.
-    fn rows<'b>(&self, weights: &Weights<'b, F>) -> Option<Rows<'b, F, T>>
+    fn rows<'b>(&self, weights: &Weights<'b, F>) -> Option<TypedRows<'b, F, T>>
     where
         'p: 'b,
         't: 'b,
@@ -187,7 +188,7 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
         let classes = self.classes();
         let shape = (self.shape.size().checked_div(classes)?, classes);
         let targets = self.targets.to_slice()?;
-        Some(Rows {
+        Some(TypedRows {
             scores: match &self.predictions {
                 Some(view) => Some(ArrayView2::from_shape(shape, view.to_slice()?).ok()?),
                 None => None,
@@ -212,15 +213,16 @@ impl<'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension> Inputs<'p, 't, 
 pub(crate) fn check_labels<F: Float, T: Target<F>, E: Dimension>(
     labels: &ArrayView<'_, T, E>,
     classes: usize,
-    ignored: impl Fn(T) -> bool,
+    ignored: Ignored<'_, F>,
 ) -> Result<(), LossError> {
-    let fits = |label: T| label.class() < classes || ignored(label);
-    let all_fit = |labels| {
+    let all_fit = |labels: &[T]| {
         simd::dispatch(AllFit {
             labels,
-            fits: &fits,
+            classes,
+            ignored,
         })
     };
+    let fits = |label: T| label.class() < classes || ignored.contain(label.label());
     let all_fit = match labels.to_slice() {
         Some(slice) => all_fit(slice),
         None => {
@@ -240,19 +242,26 @@ pub(crate) fn check_labels<F: Float, T: Target<F>, E: Dimension>(
     }
 }
 
-struct AllFit<'a, T, P> {
+/// Whether all labels name classes or are left out.
+struct AllFit<'a, F, T> {
     labels: &'a [T],
-    fits: P,
+    classes: usize,
+    ignored: Ignored<'a, F>,
 }
 
-impl<T: Copy, P: Fn(T) -> bool> simd::Work for AllFit<'_, T, P> {
+impl<F: Float, T: Target<F>> simd::Work for AllFit<'_, F, T> {
     type Output = bool;
 
     #[inline(always)]
     fn run(&mut self) -> bool {
         // without an early exit, so that it vectorises
-        let Self { labels, fits } = self;
-        labels.iter().fold(true, |all, &label| all & fits(label))
+        let (labels, classes, ignored) = (self.labels.iter(), self.classes, self.ignored);
+        if ignored.exist() {
+            let fits = |label: T| (label.class() < classes) | ignored.contain(label.label());
+            labels.fold(true, |all, &label| all & fits(label))
+        } else {
+            labels.fold(true, |all, label| all & (label.class() < classes))
+        }
     }
 }
 

@@ -52,7 +52,7 @@ use crate::{Aggregate, Float, LossError, Target};
 /// for rows that name none; [`TooFewClasses`](LossError::TooFewClasses);
 /// [`EmptyMean`](LossError::EmptyMean) and [`ZeroTotalWeight`](LossError::ZeroTotalWeight) from the aggregate;
 /// [`TooLarge`](LossError::TooLarge) where a new array cannot be allocated.
-pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
+pub trait ItemwiseLoss<F: Float>: ItemKernel<F> + Copy {
     /// The same loss without the items that have this label: their rows are never read, their loss is 0, their
     /// gradient exactly 0, and [`Mean`](Aggregate::Mean) and [`masked_mean`](Aggregate::masked_mean) do not count them.
     ///
@@ -88,9 +88,9 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         E: Dimension,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
+        let inputs = Inputs::check(&self, &predictions, targets.into())?;
         let mut loss = allocate(items_dim(&predictions), false)?;
-        inputs.items(self, Some(loss.view_mut()), None);
+        inputs.items(Some(loss.view_mut()), None);
         Ok(loss)
     }
 
@@ -110,9 +110,9 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         E: Dimension,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
+        let inputs = Inputs::check(&self, &predictions, targets.into())?;
         let mut gradient = allocate(predictions.raw_dim(), false)?;
-        inputs.items(self, None, Some(gradient.view_mut()));
+        inputs.items(None, Some(gradient.view_mut()));
         Ok(gradient)
     }
 
@@ -132,10 +132,10 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         E: Dimension,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
+        let inputs = Inputs::check(&self, &predictions, targets.into())?;
         let mut loss = allocate(items_dim(&predictions), false)?;
         let mut gradient = allocate(predictions.raw_dim(), false)?;
-        inputs.items(self, Some(loss.view_mut()), Some(gradient.view_mut()));
+        inputs.items(Some(loss.view_mut()), Some(gradient.view_mut()));
         Ok((loss, gradient))
     }
 
@@ -155,9 +155,9 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         D: Dimension,
         E: Dimension,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
+        let inputs = Inputs::check(&self, &predictions.into(), targets.into())?;
         check_output(inputs.items_shape(), loss.shape())?;
-        inputs.items(self, Some(loss.view_mut()), None);
+        inputs.items(Some(loss.view_mut()), None);
         Ok(())
     }
 
@@ -177,9 +177,9 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         D: Dimension,
         E: Dimension,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
+        let inputs = Inputs::check(&self, &predictions.into(), targets.into())?;
         check_output(inputs.shape(), gradient.shape())?;
-        inputs.items(self, None, Some(gradient.view_mut()));
+        inputs.items(None, Some(gradient.view_mut()));
         Ok(())
     }
 
@@ -200,10 +200,10 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         D: Dimension,
         E: Dimension,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
+        let inputs = Inputs::check(&self, &predictions.into(), targets.into())?;
         check_output(inputs.items_shape(), loss.shape())?;
         check_output(inputs.shape(), gradient.shape())?;
-        inputs.items(self, Some(loss.view_mut()), Some(gradient.view_mut()));
+        inputs.items(Some(loss.view_mut()), Some(gradient.view_mut()));
         Ok(())
     }
 
@@ -224,10 +224,10 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         D: Dimension,
         E: Dimension,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
+        let inputs = Inputs::check(&self, &predictions.into(), targets.into())?;
         let by = by.into();
-        let plan = inputs.plan(self, &by)?;
-        Ok(inputs.objective(self, &plan, None))
+        let plan = inputs.plan(&by)?;
+        Ok(inputs.objective(&plan, None))
     }
 
     /// The aggregated loss and its gradient with respect to the predictions, in one pass.
@@ -247,11 +247,11 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         E: Dimension,
     {
         let predictions = predictions.into();
-        let inputs = Inputs::check(self, &predictions, targets.into())?;
+        let inputs = Inputs::check(&self, &predictions, targets.into())?;
         let by = by.into();
-        let plan = inputs.plan(self, &by)?;
+        let plan = inputs.plan(&by)?;
         let mut gradient = allocate(predictions.raw_dim(), false)?;
-        let value = inputs.objective(self, &plan, Some(gradient.view_mut()));
+        let value = inputs.objective(&plan, Some(gradient.view_mut()));
         Ok((value, gradient))
     }
 
@@ -273,11 +273,11 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         D: Dimension,
         E: Dimension,
     {
-        let inputs = Inputs::check(self, &predictions.into(), targets.into())?;
+        let inputs = Inputs::check(&self, &predictions.into(), targets.into())?;
         check_output(inputs.shape(), gradient.shape())?;
         let by = by.into();
-        let plan = inputs.plan(self, &by)?;
-        Ok(inputs.objective(self, &plan, Some(gradient.view_mut())))
+        let plan = inputs.plan(&by)?;
+        Ok(inputs.objective(&plan, Some(gradient.view_mut())))
     }
 
     /// As [`objective_and_gradient`](Self::objective_and_gradient); the gradient replaces the predictions.
@@ -296,10 +296,10 @@ pub trait ItemwiseLoss<F: Float>: ItemKernel<F> {
         D: Dimension,
         E: Dimension,
     {
-        let inputs = Inputs::check(self, &predictions.view(), targets.into())?.in_place();
+        let inputs = Inputs::check(&self, &predictions.view(), targets.into())?.in_place();
         let by = by.into();
-        let plan = inputs.plan(self, &by)?;
-        Ok(inputs.objective(self, &plan, Some(predictions.view_mut())))
+        let plan = inputs.plan(&by)?;
+        Ok(inputs.objective(&plan, Some(predictions.view_mut())))
     }
 }
 

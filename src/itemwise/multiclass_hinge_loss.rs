@@ -50,14 +50,17 @@ impl<F: Float> Default for MulticlassHingeLoss<F> {
 }
 
 impl<F: Float> ItemKernel<F> for MulticlassHingeLoss<F> {
-    const MIN_CLASSES: usize = 2;
-    const DENSE: Dense = Dense::OneHot;
-
+    fn min_classes(&self) -> usize {
+        2
+    }
+    fn dense(&self) -> Dense {
+        Dense::OneHot
+    }
     fn cost(&self) -> f32 {
         0.4
     }
     fn arithmetic(&self) -> &dyn AnyRowKernel<F> {
-        self
+        F::of_items(self)
     }
 }
 

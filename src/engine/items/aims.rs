@@ -1,31 +1,22 @@
 //! What items aim at, which of them are left out, and the factors of their gradients.
 
-use ndarray::{ArrayView1, ArrayView2, Axis, Ix1, Slice};
+use ndarray::{Axis, Ix1, Slice};
 
-use super::short::floats_of;
-use super::{Targets, Work};
+use super::Work;
+use super::targets::{AnyRows, AnyTargets, Targets};
 use crate::engine::elementwise::{Weights, of_mask};
 use crate::engine::rows::{Coefficients, Dense, Panel, ROWS, named_of_short};
-use crate::float::{Float, Target};
+use crate::float::Float;
 
 /// The class that an item aims at, 0 if there is nothing to aim at; `None` for one that is left out.
-pub(super) fn label<F, T: Target<F>>(
+pub(super) fn aim<F>(
     work: &Work<'_, F>,
-    targets: &Targets<ArrayView1<'_, T>, ArrayView2<'_, T>>,
+    targets: &AnyTargets<'_, F>,
     item: usize,
 ) -> Option<usize> {
     match targets {
-        Targets::Labels(labels) => labels
-            .get(item)
-            .filter(|label| !work.is_ignored(**label))
-            .map(|label| label.class()),
+        Targets::Labels(labels) => labels.class(item, &work.ignored),
         Targets::None | Targets::Dense(_) => Some(0),
-    }
-}
-
-impl<F> Work<'_, F> {
-    fn is_ignored<T: Target<F>>(&self, label: T) -> bool {
-        self.ignores.is_some_and(|ignores| ignores(label.label()))
     }
 }
 
@@ -38,15 +29,14 @@ pub(super) struct Aims {
 
 /// The classes that items aim at, from `start` on, and which of them are left out; with room for two panels, where rows
 /// of targets may name classes.
-pub(super) fn aims<F: Float, T: Target<F>>(
+pub(super) fn aims<F: Float>(
     work: &Work<'_, F>,
-    targets: &Targets<ArrayView1<'_, T>, ArrayView2<'_, T>>,
+    targets: &AnyTargets<'_, F>,
     start: usize,
     scratch: &mut Panel<F>,
     classes: &mut [usize],
     left_out: &mut [bool],
 ) -> Aims {
-    let items = Slice::from(start..start + classes.len());
     left_out.fill(false);
     let (is_dense, any_left_out) = match targets {
         Targets::None => {
@@ -54,13 +44,13 @@ pub(super) fn aims<F: Float, T: Target<F>>(
             (false, false)
         }
         Targets::Labels(labels) => {
-            let labels = labels.slice_axis(Axis(0), items);
-            (false, of_labels(work, &labels, classes, left_out))
+            let any_left_out = labels.read(start, &work.ignored, classes, left_out);
+            (false, any_left_out)
         }
         Targets::Dense(_) if work.dense == Dense::Distribution => (true, false),
         Targets::Dense(rows) => {
-            let rows = rows.slice_axis(Axis(0), items);
-            (false, of_rows(&rows, scratch, classes, left_out))
+            let any_left_out = of_rows(rows, start, scratch, classes, left_out);
+            (false, any_left_out)
         }
     };
     Aims {
@@ -69,49 +59,22 @@ pub(super) fn aims<F: Float, T: Target<F>>(
     }
 }
 
-/// Whether any item is left out.
-fn of_labels<F, T: Target<F>>(
-    work: &Work<'_, F>,
-    labels: &ArrayView1<'_, T>,
-    classes: &mut [usize],
-    left_out: &mut [bool],
-) -> bool {
-    match labels.to_slice() {
-        Some(labels) => {
-            for (class, &label) in classes.iter_mut().zip(labels) {
-                *class = label.class();
-            }
-        }
-        None => {
-            for (class, &label) in classes.iter_mut().zip(labels) {
-                *class = label.class();
-            }
-        }
-    }
-    let mut any = false;
-    if work.ignores.is_some() {
-        for ((class, left_out), &label) in classes.iter_mut().zip(left_out).zip(labels) {
-            if work.is_ignored(label) {
-                (*class, *left_out, any) = (0, true, true);
-            }
-        }
-    }
-    any
-}
-
-/// The same of rows of targets that name classes.
-fn of_rows<F: Float, T: Target<F>>(
-    rows: &ArrayView2<'_, T>,
+/// The classes that rows name, and whether any item is left out.
+fn of_rows<F: Float>(
+    rows: &AnyRows<'_, F>,
+    start: usize,
     scratch: &mut Panel<F>,
     classes: &mut [usize],
     left_out: &mut [bool],
 ) -> bool {
     let (panel, copy) = scratch.split_at_mut(rows.ncols());
-    let copy = copy.as_flattened_mut();
+    let (all, copy) = (rows.slice(), copy.as_flattened_mut());
     let mut any = false;
     let items = classes.chunks_mut(ROWS).zip(left_out.chunks_mut(ROWS));
-    for (rows, (classes, left_out)) in rows.axis_chunks_iter(Axis(0), ROWS).zip(items) {
-        let named = named_of_short(floats_of(&rows, copy), panel);
+    for (index, (classes, left_out)) in items.enumerate() {
+        let start = start + index * ROWS;
+        let group = rows.part_of(all, start..start + classes.len(), copy);
+        let named = named_of_short(group, panel);
         for ((class, left_out), named) in classes.iter_mut().zip(left_out).zip(named) {
             *class = named.unwrap_or(0);
             *left_out = named.is_none();

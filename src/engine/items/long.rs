@@ -3,32 +3,26 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use ndarray::{
-    ArrayBase, ArrayView1, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix1, Ix2, RawData, Slice,
-};
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix2, RawData};
 
-use super::aims::label;
+use super::Work;
+use super::aims::aim;
 use super::operands::Rows;
-use super::{Targets, Work};
+use super::targets::{AnyRows, Divide, Targets};
 use crate::engine::copying::{gather, scatter};
-use crate::engine::elementwise::Weights;
 use crate::engine::rows::{
     ABREAST, BLOCK, Band, Block, Dense, Item, Part, ROWS, Room, Rooms, Sink, Source, TOGETHER,
-    are_contiguous_columns, copy_part, named, rows_across,
+    are_contiguous_columns, named, rows_across,
 };
-use crate::float::{Float, Target};
+use crate::float::Float;
 
 /// Blocks of copies for few elements: to clear more would take longer than the work.
-const FEW: usize = 16;
+const FEW_BLOCKS: usize = 16;
 /// What a cache holds from one pass to the next.
 const CACHE: usize = 4 << 20;
 
-pub(super) fn long<F: Float, T: Target<F>>(
-    rows: Rows<'_, F, T>,
-    losses: &mut [F],
-    work: Work<'_, F>,
-) {
-    if rows.are_slices() {
+pub(super) fn long<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
+    if rows.are_float_slices() {
         each(rows, losses, work);
         return;
     }
@@ -39,10 +33,10 @@ pub(super) fn long<F: Float, T: Target<F>>(
             across: true,
         };
         let mut room = Rooms::<F, 1>::new();
-        bands::<F, T, ABREAST>(rows, losses, work, together, room.room());
+        bands::<F, ABREAST>(rows, losses, work, together, room.room());
         return;
     }
-    let few = losses.len() * work.classes <= FEW * BLOCK;
+    let few = losses.len() * work.classes <= FEW_BLOCKS * BLOCK;
     let mut rows = Some(rows);
     let mut run = |room: Room<'_, F>| {
         if let Some(rows) = rows.take() {
@@ -50,7 +44,7 @@ pub(super) fn long<F: Float, T: Target<F>>(
         }
     };
     if few {
-        with_room::<F, FEW>(&mut run);
+        with_room::<F, FEW_BLOCKS>(&mut run);
     } else if size_of::<F>() <= size_of::<f32>() {
         with_room::<F, TOGETHER>(&mut run);
     } else {
@@ -65,8 +59,8 @@ fn with_room<F: Float, const BLOCKS: usize>(run: &mut dyn FnMut(Room<'_, F>)) {
 }
 
 /// Rows that are not contiguous: part by part where they share lines of memory or are too long to be copied as a whole.
-fn with_copies<F: Float, T: Target<F>>(
-    rows: Rows<'_, F, T>,
+fn with_copies<F: Float>(
+    rows: Rows<'_, '_, F>,
     losses: &mut [F],
     work: Work<'_, F>,
     room: Room<'_, F>,
@@ -75,15 +69,15 @@ fn with_copies<F: Float, T: Target<F>>(
     if rows.share_lines() {
         let at_once = rows_that_share_lines::<F>(work.classes);
         if at_once <= TOGETHER {
-            bands::<F, T, TOGETHER>(rows, losses, work, Together::of(blocks), room);
+            bands::<F, TOGETHER>(rows, losses, work, Together::of(blocks), room);
         } else {
             // More than there is room for: what they share is fetched at once, and copied by and by.
-            bands::<F, T, ABREAST>(rows, losses, work, Together::of(at_once), room);
+            bands::<F, ABREAST>(rows, losses, work, Together::of(at_once), room);
         }
     } else if work.classes <= blocks * BLOCK {
         whole(rows, losses, work, room);
     } else {
-        bands::<F, T, 1>(rows, losses, work, Together::of(1), room);
+        bands::<F, 1>(rows, losses, work, Together::of(1), room);
     }
 }
 
@@ -98,19 +92,14 @@ pub(super) fn rows_that_share_lines<F: Float>(classes: usize) -> usize {
 }
 
 /// Rows that are copied as a whole, as many as fit.
-fn whole<F: Float, T: Target<F>>(
-    rows: Rows<'_, F, T>,
-    losses: &mut [F],
-    work: Work<'_, F>,
-    room: Room<'_, F>,
-) {
+fn whole<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>, room: Room<'_, F>) {
     let classes = work.classes;
     let [score_copies, target_copies, gradient_copies] = room.copies();
     let mut rest = rows;
     for losses in losses.chunks_mut((score_copies.len() / classes).max(1)) {
         let shape = (losses.len(), classes);
         let size = losses.len() * classes;
-        let (part, behind) = rest.split_at(Axis(0), losses.len());
+        let (part, behind) = rest.divide(losses.len());
         rest = behind;
         let score_copies = &mut score_copies[..size];
         let gradient_copies = &mut gradient_copies[..size];
@@ -132,49 +121,33 @@ fn whole<F: Float, T: Target<F>>(
             Some(_) => ArrayViewMut2::from_shape(shape, &mut *gradient_copies).ok(),
             None => direct.map(|view| view.reborrow()),
         };
-        let weights = part.weights.reborrow();
-        match part.targets {
-            Targets::Dense(view) => {
-                let copies = &mut target_copies[..size];
-                gather(&view, copies);
-                let targets = ArrayView2::from_shape(shape, &*copies);
-                let targets = targets.map_or(Targets::None, Targets::Dense);
-                each::<F, F>(operands(scores, targets, weights, gradient), losses, work);
+        let targets = match &part.targets {
+            Targets::Dense(rows) => {
+                let targets = rows.consecutive(0..losses.len(), &mut target_copies[..size]);
+                let targets = ArrayView2::from_shape(shape, targets);
+                targets.map_or(Targets::None, |rows| Targets::Dense(AnyRows::Floats(rows)))
             }
-            Targets::Labels(view) => {
-                let labels = Targets::Labels(view.reborrow());
-                each::<F, T>(operands(scores, labels, weights, gradient), losses, work);
-            }
-            Targets::None => {
-                let none = operands(scores, Targets::None, weights, gradient);
-                each::<F, T>(none, losses, work);
-            }
-        }
+            Targets::Labels(labels) => Targets::Labels(*labels),
+            Targets::None => Targets::None,
+        };
+        let rows = Rows {
+            scores,
+            targets,
+            weights: part.weights.reborrow(),
+            loss: None,
+            gradient,
+        };
+        each(rows, losses, work);
         if let Some(view) = strided {
             scatter(gradient_copies, view);
         }
     }
 }
 
-fn operands<'a, F, T>(
-    scores: Option<ArrayView2<'a, F>>,
-    targets: Targets<ArrayView1<'a, T>, ArrayView2<'a, T>>,
-    weights: Weights<'a, F, Ix1>,
-    gradient: Option<ArrayViewMut2<'a, F>>,
-) -> Rows<'a, F, T> {
-    Rows {
-        scores,
-        targets,
-        weights,
-        loss: None,
-        gradient,
-    }
-}
-
 /// Contiguous rows, one by one.
-fn each<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+fn each<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     let mut room = Rooms::<F, 1>::new();
-    bands::<F, T, 1>(rows, losses, work, Together::of(1), room.room());
+    bands::<F, 1>(rows, losses, work, Together::of(1), room.room());
 }
 
 /// How long rows are treated together.
@@ -196,8 +169,8 @@ impl Together {
 }
 
 /// Rows part by part, at most `ROWS` at a time.
-fn bands<F: Float, T: Target<F>, const ROWS: usize>(
-    rows: Rows<'_, F, T>,
+fn bands<F: Float, const ROWS: usize>(
+    rows: Rows<'_, '_, F>,
     losses: &mut [F],
     work: Work<'_, F>,
     together: Together,
@@ -211,10 +184,13 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
         .scores
         .as_ref()
         .map(|view| view.axis_chunks_iter(Axis(0), at_once));
-    let mut targets = match &rows.targets {
-        Targets::Dense(view) => Some(view.axis_chunks_iter(Axis(0), at_once)),
+    let dense = match &rows.targets {
+        Targets::Dense(rows) => Some(rows),
         Targets::None | Targets::Labels(_) => None,
     };
+    let mut targets = dense
+        .and_then(AnyRows::floats)
+        .map(|view| view.axis_chunks_iter(Axis(0), at_once));
     let mut gradients = rows.gradient;
     let mut gradients = gradients
         .as_mut()
@@ -225,19 +201,17 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
         let targets = targets.as_mut().and_then(Iterator::next);
         let mut gradient = gradients.as_mut().and_then(Iterator::next);
 
-        let target_slices = targets.as_ref().and_then(slices::<F, T, ROWS>);
+        let target_slices = targets.as_ref().and_then(slices::<F, ROWS>);
         let target_parts = |rows: Range<usize>, part: Part, copies: &mut [Block<F>]| {
-            if let Some(view) = &targets {
-                copy_part(&view.slice_axis(Axis(0), Slice::from(rows)), part, copies);
+            if let Some(AnyRows::Others(others)) = dense {
+                others.copy_part(start + rows.start..start + rows.end, part, copies);
             }
         };
         let target_source = || match (&targets, &target_slices) {
-            (None, _) => None,
             (_, Some(slices)) => Some(Source::Slices(slices)),
-            (Some(view), None) => Some(match T::as_float_rows(view.view()) {
-                Some(view) => Source::View(view),
-                None => Source::Parts(&target_parts),
-            }),
+            (Some(view), None) => Some(Source::View(view.view())),
+            (None, None) if dense.is_some() => Some(Source::Parts(&target_parts)),
+            (None, None) => None,
         };
         let mut classes = [None; ROWS];
         let by_class = work.dense != Dense::Distribution;
@@ -258,7 +232,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
             let class = match &rows.targets {
                 Targets::Dense(_) if by_class => Some(classes[row]?),
                 Targets::Dense(_) => None,
-                labels => Some(label(&work, labels, start + row)?),
+                labels => Some(aim(&work, labels, start + row)?),
             };
             Some(Item {
                 classes: work.classes,
@@ -279,7 +253,7 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
             continue;
         }
 
-        let score_slices = scores.as_ref().and_then(slices::<F, F, ROWS>);
+        let score_slices = scores.as_ref().and_then(slices::<F, ROWS>);
         let mut lines;
         let mut band = Band {
             classes: work.classes,
@@ -304,14 +278,14 @@ fn bands<F: Float, T: Target<F>, const ROWS: usize>(
     }
 }
 
-/// The rows as slices, if they are contiguous and floats.
-pub(super) fn slices<'a, F: Float, T: Target<F>, const ROWS: usize>(
-    rows: &ArrayView2<'a, T>,
+/// The rows as slices, if they are contiguous.
+pub(super) fn slices<'a, F: Float, const ROWS: usize>(
+    rows: &ArrayView2<'a, F>,
 ) -> Option<[&'a [F]; ROWS]> {
     let mut slices: [&[F]; ROWS] = [&[]; ROWS];
     for (index, slice) in slices.iter_mut().enumerate().take(rows.nrows()) {
         let row = rows.index_axis_move(Axis(0), index);
-        *slice = T::as_floats(row.to_slice()?)?;
+        *slice = row.to_slice()?;
     }
     Some(slices)
 }
@@ -327,13 +301,13 @@ pub(super) fn are_columns<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
     rows.nrows() > 1 && 0 < of_rows && of_rows < of_classes
 }
 
-impl<F: Float, T: Target<F>> Rows<'_, F, T> {
+impl<F: Float> Rows<'_, '_, F> {
     /// Whether each row is contiguous, and floats.
-    fn are_slices(&self) -> bool {
+    fn are_float_slices(&self) -> bool {
         self.scores.as_ref().is_none_or(are_slices)
             && self.gradient.as_ref().is_none_or(are_slices)
             && match &self.targets {
-                Targets::Dense(view) => are_slices(view) && T::as_floats(&[]).is_some(),
+                Targets::Dense(rows) => rows.floats().is_some_and(are_slices),
                 Targets::None | Targets::Labels(_) => true,
             }
     }
@@ -345,10 +319,7 @@ impl<F: Float, T: Target<F>> Rows<'_, F, T> {
             && self.scores.as_ref().is_none_or(are_contiguous_columns)
             && gradient.is_none_or(|view| are_contiguous_columns(&view.view()))
             && match &self.targets {
-                Targets::Dense(view) => {
-                    let view = T::as_float_rows(view.view());
-                    view.is_some_and(|view| are_contiguous_columns(&view))
-                }
+                Targets::Dense(rows) => rows.floats().is_some_and(are_contiguous_columns),
                 Targets::None | Targets::Labels(_) => true,
             }
     }
@@ -358,7 +329,7 @@ impl<F: Float, T: Target<F>> Rows<'_, F, T> {
         self.scores.as_ref().is_some_and(are_columns)
             || self.gradient.as_ref().is_some_and(are_columns)
             || match &self.targets {
-                Targets::Dense(view) => are_columns(view),
+                Targets::Dense(rows) => rows.are_columns(),
                 Targets::None | Targets::Labels(_) => false,
             }
     }

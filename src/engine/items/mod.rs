@@ -1,20 +1,26 @@
 //! Item-wise work: any layout in; a kernel sees short rows in batches and long rows part by part.
 
 mod aims;
+mod ignored;
 mod long;
 mod one_hot;
 mod operands;
 mod picked;
 mod short;
+mod targets;
 
-use ndarray::{ArrayView1, Axis, Dimension};
+use ndarray::{ArrayView1, Dimension};
 
-pub(crate) use super::span::Job;
+pub(crate) use ignored::Ignored;
 use long::{long, rows_that_share_lines};
+pub(super) use one_hot::are_one_hot_rows;
 pub(crate) use one_hot::{are_one_hot, is_one_hot};
-pub(crate) use operands::{Operands, Rows, Targets};
+pub(crate) use operands::{Operands, Rows, TypedRows};
 use picked::picked;
 use short::short;
+pub(super) use targets::AnyRows;
+pub(crate) use targets::Targets;
+use targets::{AnyTargets, Divide};
 
 use super::copying::LINE;
 use super::elementwise::Weights;
@@ -24,7 +30,7 @@ use super::repeated::Repeated;
 use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, rows_across};
 use super::shape::distinct;
 use super::simd::Lines;
-use super::span::unzip;
+use super::span::{Job, unzip};
 use crate::float::{Float, Target};
 
 /// How many short rows a kernel gets at once, where they lie one after the other.
@@ -43,8 +49,7 @@ pub(crate) struct Work<'k, F> {
     /// Whether nothing but the scores of the labels is read.
     picks: bool,
     dense: Dense,
-    /// Whether there is a label whose items are left out, and which.
-    ignores: Option<&'k (dyn Fn(i128) -> bool + Sync)>,
+    ignored: Ignored<'k, F>,
     reduce: bool,
     scale: F,
     divisor: Pair,
@@ -55,10 +60,11 @@ pub(crate) struct Work<'k, F> {
 }
 
 /// Fills the outputs and returns the (weighted) sum of the losses. The shapes fit; labels are checked.
-pub(crate) fn run<'a, F: Float, T: Target<F>, K: ItemKernel<F>, R: Dimension, I: Dimension>(
+pub(crate) fn run<'a, F: Float, T: Target<F>, R: Dimension, I: Dimension>(
     operands: Operands<'a, F, T, R, I>,
     classes: usize,
-    job: Job<F, K>,
+    item_kernel: &dyn ItemKernel<F>,
+    job: Job<F>,
 ) -> Pair
 where
     Operands<'a, F, T, R, I>: Traverse<F>,
@@ -80,21 +86,20 @@ where
             _ => Pair::ZERO,
         };
     }
-    let ignores = |label| job.kernel.ignores(label);
-    let kernel = job.kernel.arithmetic();
+    let kernel = item_kernel.arithmetic();
     let picks = kernel.picks() && !matches!(operands.targets, Targets::Dense(_));
     let work = Work {
         kernel,
         classes,
         picks,
-        dense: K::DENSE,
-        ignores: if K::IGNORES { Some(&ignores) } else { None },
+        dense: item_kernel.dense(),
+        ignored: Ignored::by(item_kernel),
         reduce: job.reduce,
         scale: job.scale,
         divisor: job.divisor,
         grain: usize::MAX,
         cost: match (picks, &operands.gradient) {
-            (false, _) => job.kernel.cost() * classes as f32,
+            (false, _) => item_kernel.cost() * classes as f32,
             (true, None) => PICKED,
             (true, Some(_)) => PICKED + FILLED * classes as f32,
         },
@@ -113,29 +118,40 @@ impl<F: Float, T: Target<F>> Traverse<F> for Operands<'_, F, T> {
         let repeated = self.take_repeated();
         if self.mergeable() {
             return match self.into_rows() {
-                Some(rows) => leaves(rows, repeated, work),
+                Some(rows) => of_any_targets(rows, repeated, work),
                 None => Pair::ZERO,
             };
         }
-        let axis = Axis(0);
         let length = self.items_shape().first().copied().unwrap_or(1);
         if length == 1 {
             return self.first().traverse(work);
         }
-        let (left, right) = self.split_at(axis, length.next_power_of_two() / 2);
+        let (left, right) = self.divide(length.next_power_of_two() / 2);
         let (left, right) = parallel::join(|| left.traverse(work), || right.traverse(work));
         left.join(right)
     }
 }
 
-impl<F: Float, T: Target<F>> Traverse<F> for Rows<'_, F, T> {
+impl<F: Float, T: Target<F>> Traverse<F> for TypedRows<'_, F, T> {
     fn traverse(self, work: Work<'_, F>) -> Pair {
-        leaves(self, None, work)
+        of_any_targets(self, None, work)
     }
 }
 
-fn leaves<'a, F: Float, T: Target<F>>(
-    rows: Rows<'a, F, T>,
+/// From here on, the type of the targets does not matter.
+fn of_any_targets<'a, F: Float, T: Target<F>>(
+    rows: TypedRows<'a, F, T>,
+    repeated: Option<Repeated<'a, F>>,
+    work: Work<'_, F>,
+) -> Pair {
+    let targets = rows.targets.clone();
+    let rows = rows.with_targets(|_| AnyTargets::of(&targets));
+    F::leaves(rows, repeated, work)
+}
+
+/// Rows in leaves.
+pub(super) fn leaves<'a, F: Float>(
+    rows: Rows<'a, '_, F>,
     repeated: Option<Repeated<'a, F>>,
     work: Work<'_, F>,
 ) -> Pair {
@@ -163,14 +179,14 @@ fn leaves<'a, F: Float, T: Target<F>>(
 }
 
 /// Items in leaves of [`CHUNK`], whose losses are added up together.
-struct Leaves<'a, 'k, F, T> {
-    rows: Rows<'a, F, T>,
+struct Leaves<'a, 't, 'k, F> {
+    rows: Rows<'a, 't, F>,
     /// The weights, where they do not merge as the rest does.
     repeated: Option<Repeated<'a, F>>,
     work: Work<'k, F>,
 }
 
-impl<F: Float, T: Target<F>> Divisible for Leaves<'_, '_, F, T> {
+impl<F: Float> Divisible for Leaves<'_, '_, '_, F> {
     fn size(&self) -> usize {
         self.rows.items()
     }
@@ -182,7 +198,7 @@ impl<F: Float, T: Target<F>> Divisible for Leaves<'_, '_, F, T> {
         }
         let middle = CHUNK * (items.div_ceil(CHUNK).next_power_of_two() / 2);
         let work = self.work;
-        let (left, right) = self.rows.split_at(Axis(0), middle);
+        let (left, right) = self.rows.divide(middle);
         let (left_repeated, right_repeated) =
             unzip(self.repeated.map(|weights| weights.split_at(middle)));
         Ok((
@@ -207,7 +223,7 @@ impl<F: Float, T: Target<F>> Divisible for Leaves<'_, '_, F, T> {
     }
 }
 
-impl<F: Float, T: Target<F>> Leaves<'_, '_, F, T> {
+impl<F: Float> Leaves<'_, '_, '_, F> {
     /// A leaf whose weights are copied.
     #[inline(never)] // its frame is large
     fn weighted(self, repeated: &Repeated<'_, F>) -> Pair {
@@ -256,7 +272,7 @@ impl<F: Float, T: Target<F>> Leaves<'_, '_, F, T> {
 }
 
 /// Computes the losses, one an item, and the gradients.
-fn fill<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+fn fill<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     let items = losses.len();
     if items > work.grain {
         let half = items.div_ceil(2);
@@ -268,7 +284,7 @@ fn fill<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Wo
         };
         if middle < items {
             let (left_losses, right_losses) = losses.split_at_mut(middle);
-            let (left, right) = rows.split_at(Axis(0), middle);
+            let (left, right) = rows.divide(middle);
             parallel::join(
                 || fill(left, left_losses, work),
                 || fill(right, right_losses, work),

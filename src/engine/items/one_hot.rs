@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
-use super::long::{are_columns, slices};
-use super::short::floats_of;
+use super::long::slices;
+use super::short::FEW_CLASSES;
+use super::targets::{AnyRows, Divide};
 use crate::engine::parallel;
 use crate::engine::rows::{
     self, ABREAST, BLOCK, Block, Panel, Part, ROWS, SHORT, Source, TOGETHER,
-    are_contiguous_columns, are_short_one_hot, copy_part,
+    are_contiguous_columns, are_short_one_hot,
 };
 use crate::engine::simd::Lines;
 use crate::float::{Float, Target};
@@ -18,8 +19,6 @@ use crate::float::{Float, Target};
 const COST: f32 = 0.2;
 /// Less than so many short rows are looked at one by one.
 const FEW_ROWS: usize = 8;
-/// Rows of at most so many classes need little room.
-const FEW: usize = 16;
 /// How many parts of a row are copied at once.
 const SEVERAL: usize = 16;
 
@@ -48,48 +47,60 @@ fn plane<F: Float, T: Target<F>>(rows: ArrayViewD<'_, T>) -> bool {
     rows.into_dimensionality().is_ok_and(|rows| {
         let classes = rows.ncols().max(1);
         let grain = parallel::grain(rows.len(), COST) / classes;
-        shared(rows, grain.max(TOGETHER))
+        F::are_one_hot(AnyRows::of(&rows), grain.max(TOGETHER))
     })
 }
 
-/// On several threads, if there are more rows than `grain`.
-fn shared<F: Float, T: Target<F>>(rows: ArrayView2<'_, T>, grain: usize) -> bool {
+/// Whether every row is, found out on several threads if there are more than `grain`.
+pub(in crate::engine) fn are_one_hot_rows<F: Float>(rows: AnyRows<'_, F>, grain: usize) -> bool {
     if rows.nrows() > grain {
-        let (left, right) = rows.split_at(Axis(0), (rows.nrows() / 2).next_multiple_of(TOGETHER));
-        let (left, right) = parallel::join(|| shared(left, grain), || shared(right, grain));
+        let middle = (rows.nrows() / 2).next_multiple_of(TOGETHER);
+        let (left, right) = rows.divide(middle);
+        let (left, right) = parallel::join(
+            || are_one_hot_rows(left, grain),
+            || are_one_hot_rows(right, grain),
+        );
         left && right
     } else if rows.ncols() <= SHORT {
         short(&rows)
-    } else if let Some(rows) = T::as_float_rows(rows.view()).filter(are_contiguous_columns) {
-        across(&rows)
-    } else if are_columns(&rows) {
+    } else if let Some(rows) = rows.floats().filter(|rows| are_contiguous_columns(rows)) {
+        across(rows)
+    } else if rows.are_columns() {
         together(&rows)
     } else {
-        bands::<F, T, 1, SEVERAL>(&rows)
+        bands::<F, 1, SEVERAL>(&rows)
     }
 }
 
 /// Short rows.
-fn short<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
+fn short<F: Float>(rows: &AnyRows<'_, F>) -> bool {
     let zeros = [F::zero(); ROWS];
     match (rows.nrows(), rows.ncols()) {
-        (..FEW_ROWS, _) | (_, 0) => rows.rows().into_iter().all(|row| is_one_hot(&row)),
-        (_, ..=FEW) => groups(rows, &mut Lines([zeros; 2 * FEW]).0),
+        (..FEW_ROWS, _) | (_, 0) => {
+            let mut copy = [F::zero(); SHORT];
+            (0..rows.nrows()).all(|row| {
+                let row = rows.consecutive(row..row + 1, &mut copy);
+                is_one_hot::<F, F>(&ArrayView1::from(row))
+            })
+        }
+        (_, ..=FEW_CLASSES) => groups(rows, &mut Lines([zeros; 2 * FEW_CLASSES]).0),
         _ => groups(rows, &mut Lines([zeros; 2 * SHORT]).0),
     }
 }
 
 /// Short rows in groups, with room for two panels.
-fn groups<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>, scratch: &mut Panel<F>) -> bool {
+fn groups<F: Float>(rows: &AnyRows<'_, F>, scratch: &mut Panel<F>) -> bool {
     let (panel, copy) = scratch.split_at_mut(rows.ncols());
-    let copy = copy.as_flattened_mut();
-    rows.axis_chunks_iter(Axis(0), ROWS)
-        .all(|rows| are_short_one_hot(floats_of(&rows, copy), rows.nrows(), panel))
+    let (all, copy) = (rows.slice(), copy.as_flattened_mut());
+    (0..rows.nrows()).step_by(ROWS).all(|start| {
+        let end = (start + ROWS).min(rows.nrows());
+        are_short_one_hot(rows.part_of(all, start..end, copy), end - start, panel)
+    })
 }
 
 #[inline(never)] // its frame is large
-fn together<F: Float, T: Target<F>>(rows: &ArrayView2<'_, T>) -> bool {
-    bands::<F, T, TOGETHER, TOGETHER>(rows)
+fn together<F: Float>(rows: &AnyRows<'_, F>) -> bool {
+    bands::<F, TOGETHER, TOGETHER>(rows)
 }
 
 /// Floats that lie along columns.
@@ -103,22 +114,28 @@ fn across<F: Float>(rows: &ArrayView2<'_, F>) -> bool {
 }
 
 /// So many rows at a time; where they are not contiguous, with room for copies of so many parts.
-fn bands<F: Float, T: Target<F>, const ROWS: usize, const PARTS: usize>(
-    rows: &ArrayView2<'_, T>,
-) -> bool {
+fn bands<F: Float, const ROWS: usize, const PARTS: usize>(rows: &AnyRows<'_, F>) -> bool {
     let mut copies = [[F::zero(); BLOCK]; PARTS];
     (0..rows.nrows()).step_by(ROWS).all(|start| {
         let end = (start + ROWS).min(rows.nrows());
-        let band = rows.slice_axis(Axis(0), Slice::from(start..end));
-        let lines = slices::<F, T, ROWS>(&band);
-        let parts = |rows: Range<usize>, part: Part, copies: &mut [Block<F>]| {
-            copy_part(&band.slice_axis(Axis(0), Slice::from(rows)), part, copies);
-        };
-        let source = match &lines {
-            Some(lines) => Source::Slices(lines),
-            None => Source::Parts(&parts),
-        };
-        rows::are_one_hot(source, band.nrows(), band.ncols(), &mut copies)
+        let count = end - start;
+        match rows {
+            AnyRows::Floats(view) => {
+                let band = view.slice_axis(Axis(0), Slice::from(start..end));
+                let lines = slices::<F, ROWS>(&band);
+                let source = match &lines {
+                    Some(lines) => Source::Slices(lines),
+                    None => Source::View(band),
+                };
+                rows::are_one_hot(source, count, view.ncols(), &mut copies)
+            }
+            AnyRows::Others(others) => {
+                let parts = |rows: Range<usize>, part: Part, copies: &mut [Block<F>]| {
+                    others.copy_part(start + rows.start..start + rows.end, part, copies);
+                };
+                rows::are_one_hot(Source::Parts(&parts), count, rows.ncols(), &mut copies)
+            }
+        }
     })
 }
 
@@ -128,6 +145,10 @@ mod tests {
 
     use super::*;
 
+    fn are_all<T: Target<f32>>(rows: ArrayView2<'_, T>) -> bool {
+        are_one_hot_rows(AnyRows::of(&rows), usize::MAX)
+    }
+
     #[test]
     fn columns_with_a_last_row_by_itself() {
         for rows in [ABREAST, ABREAST + 1, ABREAST + 2] {
@@ -135,9 +156,9 @@ mod tests {
             for row in 0..rows {
                 columns[[row % SHORT, row]] = 1.0;
             }
-            assert!(shared::<f32, f32>(columns.t(), usize::MAX), "{rows}");
+            assert!(are_all(columns.t()), "{rows}");
             columns[[SHORT, rows - 1]] = 1.0;
-            assert!(!shared::<f32, f32>(columns.t(), usize::MAX), "{rows}");
+            assert!(!are_all(columns.t()), "{rows}");
         }
     }
 
@@ -158,14 +179,14 @@ mod tests {
             }
             let columns = |rows: &Array2<f32>| rows.t().as_standard_layout().into_owned();
             let both = |rows: &Array2<f32>| {
-                let plain = shared::<f32, f32>(rows.view(), usize::MAX);
-                let by_columns = shared::<f32, f32>(columns(rows).t(), usize::MAX);
+                let plain = are_all(rows.view());
+                let by_columns = are_all(columns(rows).t());
                 assert_eq!(plain, by_columns);
                 plain
             };
             assert!(both(&rows), "{count} x {classes}");
             let integers = rows.mapv(|t| t as u8);
-            assert!(shared::<f32, u8>(integers.view(), usize::MAX));
+            assert!(are_all(integers.view()));
             for row in [0, count / 2, count - 1] {
                 for class in [0, classes / 2, classes - 1] {
                     let right = rows[[row, class]];

@@ -2,34 +2,31 @@
 
 use ndarray::{ArrayBase, ArrayView, ArrayViewMut, Axis, Dimension, Ix1, Ix2, IxDyn, RawData};
 
+use super::targets::{AnyTargets, Divide, Targets};
 use crate::engine::elementwise::Weights;
 use crate::engine::repeated::Repeated;
 use crate::engine::span::unzip;
 use crate::float::{Float, Target};
 
-/// The targets of all items.
-#[derive(Clone)]
-pub(crate) enum Targets<L, D> {
-    /// Nothing to aim at.
-    None,
-    /// One label an item.
-    Labels(L),
-    /// A row an item.
-    Dense(D),
-}
-
 /// The arrays: with a row for each item, or with one value for each.
-pub(crate) struct Operands<'a, F, T, R = IxDyn, I = IxDyn> {
+pub(crate) struct Arrays<'a, F, G, R = IxDyn, I = IxDyn> {
     /// Absent where they lie in the buffer of the gradient.
     pub(crate) scores: Option<ArrayView<'a, F, R>>,
-    pub(crate) targets: Targets<ArrayView<'a, T, I>, ArrayView<'a, T, R>>,
+    pub(crate) targets: G,
     pub(crate) weights: Weights<'a, F, I>,
     pub(crate) loss: Option<ArrayViewMut<'a, F, I>>,
     pub(crate) gradient: Option<ArrayViewMut<'a, F, R>>,
 }
 
+/// As they come.
+pub(crate) type Operands<'a, F, T, R = IxDyn, I = IxDyn> =
+    Arrays<'a, F, Targets<ArrayView<'a, T, I>, ArrayView<'a, T, R>>, R, I>;
+
 /// The same with all items along one axis.
-pub(crate) type Rows<'a, F, T> = Operands<'a, F, T, Ix2, Ix1>;
+pub(crate) type TypedRows<'a, F, T> = Operands<'a, F, T, Ix2, Ix1>;
+
+/// The same, whatever type the targets are of.
+pub(crate) type Rows<'a, 't, F> = Arrays<'a, F, AnyTargets<'t, F>, Ix2, Ix1>;
 
 /// Whether the axes but the last `kept` ones can become one.
 fn merges<S: RawData>(view: &ArrayBase<S, IxDyn>, kept: usize) -> bool {
@@ -112,11 +109,11 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
     }
 
     /// `None` if there are no items.
-    pub(super) fn into_rows(self) -> Option<Rows<'a, F, T>> {
+    pub(super) fn into_rows(self) -> Option<TypedRows<'a, F, T>> {
         if self.items_shape().contains(&0) {
             return None;
         }
-        Some(Rows {
+        Some(TypedRows {
             scores: match self.scores {
                 Some(view) => Some(merged!(view, 1).into_dimensionality().ok()?),
                 None => None,
@@ -169,21 +166,25 @@ impl<'a, F: Float, T: Target<F>> Operands<'a, F, T> {
     }
 }
 
-impl<F: Float, T: Target<F>, R: Dimension, I: Dimension> Operands<'_, F, T, R, I> {
-    pub(super) fn split_at(self, axis: Axis, middle: usize) -> (Self, Self) {
+impl<'a, F: Float, G, R: Dimension, I: Dimension> Arrays<'a, F, G, R, I> {
+    /// The same with other targets.
+    pub(super) fn with_targets<H>(self, targets: impl FnOnce(G) -> H) -> Arrays<'a, F, H, R, I> {
+        Arrays {
+            scores: self.scores,
+            targets: targets(self.targets),
+            weights: self.weights,
+            loss: self.loss,
+            gradient: self.gradient,
+        }
+    }
+}
+
+impl<F: Float, G: Divide, R: Dimension, I: Dimension> Divide for Arrays<'_, F, G, R, I> {
+    fn divide(self, middle: usize) -> (Self, Self) {
+        let axis = Axis(0);
         let (left_scores, right_scores) =
             unzip(self.scores.map(|view| view.split_at(axis, middle)));
-        let (left_targets, right_targets) = match self.targets {
-            Targets::None => (Targets::None, Targets::None),
-            Targets::Labels(view) => {
-                let (left, right) = view.split_at(axis, middle);
-                (Targets::Labels(left), Targets::Labels(right))
-            }
-            Targets::Dense(view) => {
-                let (left, right) = view.split_at(axis, middle);
-                (Targets::Dense(left), Targets::Dense(right))
-            }
-        };
+        let (left_targets, right_targets) = self.targets.divide(middle);
         let (left_weights, right_weights) = self.weights.split_at(axis, middle);
         let (left_loss, right_loss) = unzip(self.loss.map(|view| view.split_at(axis, middle)));
         let (left_gradient, right_gradient) =
@@ -207,19 +208,15 @@ impl<F: Float, T: Target<F>, R: Dimension, I: Dimension> Operands<'_, F, T, R, I
     }
 }
 
-impl<'a, F: Float, T: Target<F>> Rows<'a, F, T> {
+impl<'a, 't, F: Float> Rows<'a, 't, F> {
     /// The same with other weights.
-    pub(super) fn with_weights<'b>(self, weights: Weights<'b, F, Ix1>) -> Rows<'b, F, T>
+    pub(super) fn with_weights<'b>(self, weights: Weights<'b, F, Ix1>) -> Rows<'b, 't, F>
     where
         'a: 'b,
     {
         Rows {
             scores: self.scores.map(|view| view.reborrow()),
-            targets: match self.targets {
-                Targets::None => Targets::None,
-                Targets::Labels(view) => Targets::Labels(view.reborrow()),
-                Targets::Dense(view) => Targets::Dense(view.reborrow()),
-            },
+            targets: self.targets,
             weights,
             loss: self.loss.map(|view| view.reborrow()),
             gradient: self.gradient.map(|view| view.reborrow()),

@@ -6,16 +6,12 @@ use super::aims::{Aims, aims, factors};
 use super::operands::Rows;
 use super::{BATCH, Work};
 use crate::engine::rows::Coefficients;
-use crate::float::{Float, Target};
+use crate::float::Float;
 
 /// How many elements of the gradient are filled before those of the labels are written, while they are at hand.
 const AT_ONCE: usize = 2048;
 
-pub(super) fn picked<F: Float, T: Target<F>>(
-    rows: Rows<'_, F, T>,
-    losses: &mut [F],
-    work: Work<'_, F>,
-) {
+pub(super) fn picked<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     let mut labels = [0; BATCH];
     let mut left_out = [false; BATCH];
     let mut coefficients = [F::zero(); BATCH];

@@ -4,17 +4,17 @@ use ndarray::{ArrayView2, Axis, Slice};
 
 use super::aims::{Aims, aims, factors};
 use super::operands::Rows;
-use super::{BATCH, Targets, Work};
+use super::targets::Targets;
+use super::{BATCH, Work};
 use crate::engine::copying::{gather, scatter};
 use crate::engine::rows::{Batch, BatchTargets, Panel, ROWS, SHORT};
 use crate::engine::simd::Lines;
-use crate::float::{Float, Target};
+use crate::float::Float;
 
-pub(super) fn short<F: Float, T: Target<F>>(
-    rows: Rows<'_, F, T>,
-    losses: &mut [F],
-    work: Work<'_, F>,
-) {
+/// Rows of at most so many classes need little room.
+pub(super) const FEW_CLASSES: usize = 16;
+
+pub(super) fn short<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     if rows.consecutive() {
         sized(rows, losses, work, None);
     } else {
@@ -31,7 +31,7 @@ struct Copies<F> {
 }
 
 #[inline(never)] // its frame is large
-fn in_copies<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], work: Work<'_, F>) {
+fn in_copies<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     let mut copies = Copies {
         scores: [F::zero(); ROWS * SHORT],
         targets: [F::zero(); ROWS * SHORT],
@@ -40,24 +40,29 @@ fn in_copies<F: Float, T: Target<F>>(rows: Rows<'_, F, T>, losses: &mut [F], wor
     sized(rows, losses, work, Some(&mut copies));
 }
 
-fn sized<F: Float, T: Target<F>>(
-    rows: Rows<'_, F, T>,
+fn sized<F: Float>(
+    rows: Rows<'_, '_, F>,
     losses: &mut [F],
     work: Work<'_, F>,
     copies: Option<&mut Copies<F>>,
 ) {
-    const FEW: usize = 16;
     let zeros = [F::zero(); ROWS];
-    if work.classes <= FEW {
-        batches(rows, losses, work, copies, &mut Lines([zeros; 3 * FEW]).0);
+    if work.classes <= FEW_CLASSES {
+        batches(
+            rows,
+            losses,
+            work,
+            copies,
+            &mut Lines([zeros; 3 * FEW_CLASSES]).0,
+        );
     } else {
         batches(rows, losses, work, copies, &mut Lines([zeros; 3 * SHORT]).0);
     }
 }
 
 /// Batches of short rows.
-fn batches<F: Float, T: Target<F>>(
-    rows: Rows<'_, F, T>,
+fn batches<F: Float>(
+    rows: Rows<'_, '_, F>,
     losses: &mut [F],
     work: Work<'_, F>,
     mut copies: Option<&mut Copies<F>>,
@@ -95,11 +100,10 @@ fn batches<F: Float, T: Target<F>>(
             .map(|view| view.slice_axis_mut(Axis(0), slice));
         let scores = rows
             .scores
-            .map(|view| floats_of(&view.slice_axis_move(Axis(0), slice), score_copy));
+            .map(|view| consecutive(&view.slice_axis_move(Axis(0), slice), score_copy));
         let targets = match &rows.targets {
-            Targets::Dense(view) if is_dense => {
-                let view = (*view).slice_axis_move(Axis(0), slice);
-                BatchTargets::Dense(floats_of(&view, target_copy))
+            Targets::Dense(rows) if is_dense => {
+                BatchTargets::Dense(rows.consecutive(start..start + n, target_copy))
             }
             _ => BatchTargets::Labels(labels),
         };
@@ -135,13 +139,10 @@ fn batches<F: Float, T: Target<F>>(
     }
 }
 
-/// Rows one after the other, as floats; a copy where they are not.
-pub(super) fn floats_of<'r, F: Float, T: Target<F>>(
-    rows: &ArrayView2<'r, T>,
-    copy: &'r mut [F],
-) -> &'r [F] {
-    match rows.to_slice().and_then(T::as_floats) {
-        Some(floats) => floats,
+/// Rows one after the other; a copy where they are not.
+fn consecutive<'r, F: Float>(rows: &ArrayView2<'r, F>, copy: &'r mut [F]) -> &'r [F] {
+    match rows.to_slice() {
+        Some(rows) => rows,
         None => {
             let copy = &mut copy[..rows.len()];
             gather(rows, copy);
@@ -150,13 +151,13 @@ pub(super) fn floats_of<'r, F: Float, T: Target<F>>(
     }
 }
 
-impl<F: Float, T: Target<F>> Rows<'_, F, T> {
+impl<F: Float> Rows<'_, '_, F> {
     /// Whether the rows lie one after the other, as floats.
     fn consecutive(&self) -> bool {
         self.scores.iter().all(|view| view.is_standard_layout())
             && self.gradient.iter().all(|view| view.is_standard_layout())
             && match &self.targets {
-                Targets::Dense(view) => view.to_slice().and_then(T::as_floats).is_some(),
+                Targets::Dense(rows) => rows.floats().is_some_and(|rows| rows.is_standard_layout()),
                 Targets::None | Targets::Labels(_) => true,
             }
     }

@@ -54,7 +54,6 @@ impl<F: Float, const ROWS: usize> Rooms<F, ROWS> {
 
 /// [`Rooms`] of any number of rows.
 #[doc(hidden)]
-#[allow(missing_debug_implementations)]
 pub struct Room<'r, F> {
     pub(super) scores: &'r mut [Block<F>],
     pub(super) targets: &'r mut [Block<F>],

@@ -130,7 +130,6 @@ impl<F> Sink<'_, '_, F> {
 
 /// Long rows that are treated together.
 #[doc(hidden)]
-#[allow(missing_debug_implementations)]
 pub struct Band<'a, 'b, F> {
     pub(crate) classes: usize,
     /// `None` for what is left out: its loss and its gradient are 0.

@@ -52,6 +52,15 @@ pub enum Dense {
     Largest,
 }
 
+/// Labels whose items are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftOut {
+    None,
+    One(i128),
+    /// Those that [`ItemKernel::ignores`] knows.
+    Several,
+}
+
 /// The arithmetic of one row. All functions have to be `#[inline(always)]`.
 pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     /// The losses of short rows, and their gradients times the coefficients.
@@ -117,17 +126,18 @@ pub trait AnyRowKernel<F>: Sync {
 
 /// What is computed of items, and which of them are left out.
 #[doc(hidden)]
-pub trait ItemKernel<F: Float>: Copy + Send + Sync {
+pub trait ItemKernel<F>: Send + Sync {
     /// The least number of classes that the loss is defined for.
-    const MIN_CLASSES: usize;
-    const DENSE: Dense;
-    /// Whether there is a label whose items are left out.
-    const IGNORES: bool = false;
-
+    fn min_classes(&self) -> usize;
+    fn dense(&self) -> Dense;
     /// A rough number of nanoseconds a score takes on one core.
     fn cost(&self) -> f32;
     fn arithmetic(&self) -> &dyn AnyRowKernel<F>;
-    /// Whether items with this label are left out.
+    /// Which labels' items are left out.
+    fn left_out(&self) -> LeftOut {
+        LeftOut::None
+    }
+    /// Whether those of this label are.
     fn ignores(&self, _label: i128) -> bool {
         false
     }

@@ -11,7 +11,6 @@ pub(crate) type Panel<F> = [[F; ROWS]];
 
 /// Short rows, one after the other.
 #[doc(hidden)]
-#[allow(missing_debug_implementations)]
 pub struct Batch<'a, F> {
     pub(crate) classes: usize,
     /// Absent where they lie in the buffer of the gradient.

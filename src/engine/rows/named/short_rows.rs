@@ -45,16 +45,16 @@ pub(in crate::engine) fn are_short_one_hot<F: Float>(
     count: usize,
     panel: &mut Panel<F>,
 ) -> bool {
-    simd::dispatch(OneHot { rows, count, panel })
+    simd::dispatch(Check { rows, count, panel })
 }
 
-struct OneHot<'r, 'p, F> {
+struct Check<'r, 'p, F> {
     rows: &'r [F],
     count: usize,
     panel: &'p mut Panel<F>,
 }
 
-impl<F: Float> simd::Work for OneHot<'_, '_, F> {
+impl<F: Float> simd::Work for Check<'_, '_, F> {
     type Output = bool;
 
     #[inline(always)]

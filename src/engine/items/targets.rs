@@ -1,0 +1,313 @@
+//! What items aim at, whatever type it is of: read as classes or as floats, some items at a time. A type of targets is
+//! compiled as far as here; all that follows, once for a type of floats.
+
+use std::ops::Range;
+
+use ndarray::{ArrayView, ArrayView1, ArrayView2, Axis, Dimension, Slice};
+
+use super::ignored::Ignored;
+use super::long::are_columns;
+use crate::engine::copying::gather;
+use crate::engine::rows::{Block, Part, copy_part};
+use crate::float::{Float, Target};
+
+/// The targets of all items.
+#[derive(Clone)]
+pub(crate) enum Targets<L, D> {
+    /// Nothing to aim at.
+    None,
+    /// One label an item.
+    Labels(L),
+    /// A row an item.
+    Dense(D),
+}
+
+/// What has a part for each item.
+pub(super) trait Divide: Sized {
+    /// The first so many items, and the rest.
+    fn divide(self, middle: usize) -> (Self, Self);
+}
+
+/// Labels of one type.
+trait LabelSource<F>: Sync {
+    /// The classes that some items aim at; of one that is left out, 0. Whether there are such.
+    fn read(
+        &self,
+        items: Range<usize>,
+        ignored: &Ignored<'_, F>,
+        classes: &mut [usize],
+        left_out: &mut [bool],
+    ) -> bool;
+
+    /// The class that an item aims at, unless it is left out.
+    fn class(&self, item: usize, ignored: &Ignored<'_, F>) -> Option<usize>;
+}
+
+impl<F: Float, T: Target<F>> LabelSource<F> for ArrayView1<'_, T> {
+    fn read(
+        &self,
+        items: Range<usize>,
+        ignored: &Ignored<'_, F>,
+        classes: &mut [usize],
+        left_out: &mut [bool],
+    ) -> bool {
+        let labels = self.slice_axis(Axis(0), Slice::from(items));
+        match labels.to_slice() {
+            Some(labels) => {
+                for (class, &label) in classes.iter_mut().zip(labels) {
+                    *class = label.class();
+                }
+            }
+            None => {
+                for (class, &label) in classes.iter_mut().zip(labels) {
+                    *class = label.class();
+                }
+            }
+        }
+        let mut any = false;
+        if ignored.exist() {
+            for ((class, left_out), &label) in classes.iter_mut().zip(left_out).zip(labels) {
+                if ignored.contain(label.label()) {
+                    (*class, *left_out, any) = (0, true, true);
+                }
+            }
+        }
+        any
+    }
+
+    fn class(&self, item: usize, ignored: &Ignored<'_, F>) -> Option<usize> {
+        let label = self.get(item)?;
+        (!ignored.contain(label.label())).then(|| label.class())
+    }
+}
+
+/// Labels of any type, from an item on.
+#[derive(Clone, Copy)]
+pub(crate) struct AnyLabels<'t, F> {
+    source: &'t dyn LabelSource<F>,
+    start: usize,
+}
+
+impl<F> AnyLabels<'_, F> {
+    /// See [`LabelSource::read`]; for as many items as there is room for.
+    pub(super) fn read(
+        &self,
+        start: usize,
+        ignored: &Ignored<'_, F>,
+        classes: &mut [usize],
+        left_out: &mut [bool],
+    ) -> bool {
+        let start = self.start + start;
+        let items = start..start + classes.len();
+        self.source.read(items, ignored, classes, left_out)
+    }
+
+    /// See [`LabelSource::class`].
+    pub(super) fn class(&self, item: usize, ignored: &Ignored<'_, F>) -> Option<usize> {
+        self.source.class(self.start + item, ignored)
+    }
+}
+
+/// Rows of one type that are no floats.
+trait RowSource<F>: Sync {
+    /// See [`are_columns`].
+    fn are_columns(&self) -> bool;
+    /// Copies some rows, one after the other.
+    fn gather(&self, rows: Range<usize>, to: &mut [F]);
+    /// See [`copy_part`].
+    fn copy_part(&self, rows: Range<usize>, part: Part, copies: &mut [Block<F>]);
+}
+
+impl<F: Float, T: Target<F>> RowSource<F> for ArrayView2<'_, T> {
+    fn are_columns(&self) -> bool {
+        are_columns(self)
+    }
+
+    fn gather(&self, rows: Range<usize>, to: &mut [F]) {
+        gather(&self.slice_axis(Axis(0), Slice::from(rows)), to);
+    }
+
+    fn copy_part(&self, rows: Range<usize>, part: Part, copies: &mut [Block<F>]) {
+        copy_part(&self.slice_axis(Axis(0), Slice::from(rows)), part, copies);
+    }
+}
+
+/// Rows of any type.
+pub(crate) enum AnyRows<'t, F> {
+    Floats(ArrayView2<'t, F>),
+    Others(OtherRows<'t, F>),
+}
+
+/// Rows that are no floats.
+pub(crate) struct OtherRows<'t, F> {
+    source: &'t dyn RowSource<F>,
+    rows: Range<usize>,
+    classes: usize,
+}
+
+impl<'t, F: Float> AnyRows<'t, F> {
+    pub(super) fn of<T: Target<F>>(rows: &'t ArrayView2<'t, T>) -> Self {
+        match T::as_float_rows(rows.view()) {
+            Some(floats) => Self::Floats(floats),
+            None => Self::Others(OtherRows {
+                source: rows,
+                rows: 0..rows.nrows(),
+                classes: rows.ncols(),
+            }),
+        }
+    }
+
+    pub(super) fn nrows(&self) -> usize {
+        match self {
+            Self::Floats(view) => view.nrows(),
+            Self::Others(others) => others.rows.len(),
+        }
+    }
+
+    pub(super) fn ncols(&self) -> usize {
+        match self {
+            Self::Floats(view) => view.ncols(),
+            Self::Others(others) => others.classes,
+        }
+    }
+
+    /// See [`are_columns`].
+    pub(super) fn are_columns(&self) -> bool {
+        match self {
+            Self::Floats(view) => are_columns(view),
+            Self::Others(others) => others.rows.len() > 1 && others.source.are_columns(),
+        }
+    }
+
+    /// The rows, if they are floats.
+    pub(super) fn floats(&self) -> Option<&ArrayView2<'t, F>> {
+        match self {
+            Self::Floats(view) => Some(view),
+            Self::Others(_) => None,
+        }
+    }
+
+    /// All rows, if they are floats and lie one after the other.
+    pub(super) fn slice(&self) -> Option<&[F]> {
+        self.floats().and_then(|view| view.to_slice())
+    }
+
+    /// A copy of some rows, one after the other.
+    pub(super) fn copied<'c>(&self, rows: Range<usize>, copy: &'c mut [F]) -> &'c [F] {
+        let copy = &mut copy[..rows.len() * self.ncols()];
+        match self {
+            Self::Floats(view) => gather(&view.slice_axis(Axis(0), Slice::from(rows)), copy),
+            Self::Others(others) => others.source.gather(others.of(rows), copy),
+        }
+        copy
+    }
+
+    /// Some rows, one after the other; a copy where they are not.
+    #[inline]
+    pub(super) fn consecutive<'r>(&'r self, rows: Range<usize>, copy: &'r mut [F]) -> &'r [F] {
+        self.part_of(self.slice(), rows, copy)
+    }
+
+    /// The same, where [`slice`](Self::slice) is known.
+    #[inline]
+    pub(super) fn part_of<'r>(
+        &self,
+        all: Option<&'r [F]>,
+        rows: Range<usize>,
+        copy: &'r mut [F],
+    ) -> &'r [F] {
+        match all {
+            Some(all) => &all[rows.start * self.ncols()..rows.end * self.ncols()],
+            None => self.copied(rows, copy),
+        }
+    }
+}
+
+impl<F> OtherRows<'_, F> {
+    /// See [`copy_part`].
+    pub(super) fn copy_part(&self, rows: Range<usize>, part: Part, copies: &mut [Block<F>]) {
+        self.source.copy_part(self.of(rows), part, copies);
+    }
+
+    /// The same rows of all.
+    fn of(&self, rows: Range<usize>) -> Range<usize> {
+        self.rows.start + rows.start..self.rows.start + rows.end
+    }
+}
+
+/// Targets of any type.
+pub(crate) type AnyTargets<'t, F> = Targets<AnyLabels<'t, F>, AnyRows<'t, F>>;
+
+impl<'t, F: Float> AnyTargets<'t, F> {
+    pub(super) fn of<T: Target<F>>(
+        targets: &'t Targets<ArrayView1<'t, T>, ArrayView2<'t, T>>,
+    ) -> Self {
+        match targets {
+            Targets::None => Self::None,
+            Targets::Labels(labels) => Self::Labels(AnyLabels {
+                source: labels,
+                start: 0,
+            }),
+            Targets::Dense(rows) => Self::Dense(AnyRows::of(rows)),
+        }
+    }
+}
+
+impl<L: Divide, D: Divide> Divide for Targets<L, D> {
+    fn divide(self, middle: usize) -> (Self, Self) {
+        match self {
+            Self::None => (Self::None, Self::None),
+            Self::Labels(labels) => {
+                let (left, right) = labels.divide(middle);
+                (Self::Labels(left), Self::Labels(right))
+            }
+            Self::Dense(rows) => {
+                let (left, right) = rows.divide(middle);
+                (Self::Dense(left), Self::Dense(right))
+            }
+        }
+    }
+}
+
+impl<T, D: Dimension> Divide for ArrayView<'_, T, D> {
+    fn divide(self, middle: usize) -> (Self, Self) {
+        self.split_at(Axis(0), middle)
+    }
+}
+
+impl<F> Divide for AnyLabels<'_, F> {
+    fn divide(self, middle: usize) -> (Self, Self) {
+        let Self { source, start } = self;
+        let right = Self {
+            source,
+            start: start + middle,
+        };
+        (self, right)
+    }
+}
+
+impl<F> Divide for AnyRows<'_, F> {
+    fn divide(self, middle: usize) -> (Self, Self) {
+        match self {
+            Self::Floats(view) => {
+                let (left, right) = view.split_at(Axis(0), middle);
+                (Self::Floats(left), Self::Floats(right))
+            }
+            Self::Others(OtherRows {
+                source,
+                rows,
+                classes,
+            }) => {
+                let middle = rows.start + middle;
+                let part = |rows| {
+                    Self::Others(OtherRows {
+                        source,
+                        rows,
+                        classes,
+                    })
+                };
+                (part(rows.start..middle), part(middle..rows.end))
+            }
+        }
+    }
+}
