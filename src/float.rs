@@ -243,7 +243,10 @@ pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
     #[doc(hidden)]
     fn traverse(operands: Operands<'_, F, Self>, kernel: &dyn SpanKernel<F>, job: Job<F>) -> Pair
     where
-        F: Float;
+        F: Float,
+    {
+        elementwise::traverse(operands, kernel, job)
+    }
     #[doc(hidden)]
     fn to_float(self, pair: Option<BinaryLabels>) -> F;
     /// The slice itself, if no element needs converting.
@@ -304,9 +307,6 @@ impl<F: Float> Target<F> for bool {
     type Kind = kind::OneHot;
     const INTEGER: bool = false;
 
-    fn traverse(operands: Operands<'_, F, Self>, kernel: &dyn SpanKernel<F>, job: Job<F>) -> Pair {
-        elementwise::traverse(operands, kernel, job)
-    }
     #[inline(always)]
     fn to_float(self, pair: Option<BinaryLabels>) -> F {
         match (self, pair) {
@@ -338,13 +338,6 @@ macro_rules! integer_targets {
             type Kind = kind::Labels;
             const INTEGER: bool = true;
 
-            fn traverse(
-                operands: Operands<'_, F, Self>,
-                kernel: &dyn SpanKernel<F>,
-                job: Job<F>,
-            ) -> Pair {
-                elementwise::traverse(operands, kernel, job)
-            }
             #[inline(always)]
             fn to_float(self, _pair: Option<BinaryLabels>) -> F {
                 // `as`, for every pair of types: rounded once
