@@ -1,13 +1,17 @@
 //! Copies from one layout to another: rows that are made contiguous, and put back.
 
-use std::array::from_fn;
+mod lanes;
+mod squares;
+
 use std::hint::black_box;
 
-use ndarray::{ArrayBase, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix2, RawData, Slice, Zip};
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData, Slice};
 
-use super::simd::{self, Shuffles, TILE as SQUARE, covers};
+use super::simd::TILE as SQUARE;
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
+use lanes::copy_lane;
+use squares::has_squares;
 
 /// The bytes of a line of memory.
 pub(super) const LINE: usize = 64;
@@ -128,89 +132,125 @@ fn copy_back<F: Float>(from: ArrayView2<'_, F>, to: ArrayViewMut2<'_, F>) {
 }
 
 fn copy_rows<F: Float, T: Target<F>>(
+    mut from: ArrayView2<'_, T>,
+    mut to: ArrayViewMut2<'_, F>,
+    pair: Option<BinaryLabels>,
+) {
+    if are_one_lane(&from) && are_one_lane(&to) {
+        from.merge_axes(Axis(0), Axis(1));
+        to.merge_axes(Axis(0), Axis(1));
+    }
+    // Few long lanes rather than many short ones.
+    let is_contiguous = from.stride_of(Axis(1)) == 1 && to.stride_of(Axis(1)) == 1;
+    let along = Axis(usize::from(is_contiguous || to.ncols() >= to.nrows()));
+    for (from, to) in from.lanes(along).into_iter().zip(to.lanes_mut(along)) {
+        copy_lane(from, to, pair);
+    }
+}
+
+/// Whether all elements lie at the same distance.
+pub(super) fn are_one_lane<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
+    rows.nrows() <= 1 || rows.strides()[0] == rows.ncols() as isize * rows.strides()[1]
+}
+
+/// Makes columns of rows.
+fn transpose<F: Float, T: Target<F>>(
     from: ArrayView2<'_, T>,
     mut to: ArrayViewMut2<'_, F>,
     pair: Option<BinaryLabels>,
 ) {
-    for (mut from, mut to) in from.rows().into_iter().zip(to.rows_mut()) {
-        let is_turned = (from.stride_of(Axis(0)) < 0) != (to.stride_of(Axis(0)) < 0);
-        if from.stride_of(Axis(0)) < 0 {
-            from.invert_axis(Axis(0));
-        }
-        if to.stride_of(Axis(0)) < 0 {
-            to.invert_axis(Axis(0));
-        }
-        match (from.to_slice(), to.as_slice_mut(), is_turned) {
-            (Some(from), Some(to), false) => {
-                for (to, &x) in to.iter_mut().zip(from) {
-                    *to = x.to_float(pair);
-                }
-            }
-            (Some(from), Some(to), true) => {
-                for (to, &x) in to.iter_mut().rev().zip(from) {
-                    *to = x.to_float(pair);
-                }
-            }
-            _ => {
-                if is_turned {
-                    to.invert_axis(Axis(0));
-                }
-                let lanes = Zip::from(to).and(from);
-                lanes.for_each(|to, &x| *to = x.to_float(pair));
-            }
-        }
-    }
-}
-
-/// Makes columns of rows that are contiguous, as those of the result are.
-fn transpose<F: Float, T: Target<F>>(
-    from: ArrayView2<'_, T>,
-    to: ArrayViewMut2<'_, F>,
-    pair: Option<BinaryLabels>,
-) {
-    if T::as_floats(&[]).is_some() && from.nrows() >= SQUARE && from.ncols() >= SQUARE {
-        simd::dispatch(Squares { from, to });
+    if has_squares(&from, &to) {
+        squares::transpose(&from, &mut to);
     } else {
         copy_rows(from, to.reversed_axes(), pair);
     }
 }
 
-/// Rows that become columns in registers.
-struct Squares<'a, 'b, F, T> {
-    from: ArrayView2<'a, T>,
-    to: ArrayViewMut2<'b, F>,
-}
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, ArrayViewMut2};
 
-impl<F: Float, T: Target<F>> simd::Work for Squares<'_, '_, F, T> {
-    type Output = ();
+    use super::*;
 
-    #[inline(always)]
-    fn run(&mut self) {
-        // Of its own, so that the compiler need not read them again after each write.
-        let (from, mut to) = (self.from.view(), self.to.view_mut());
-        let zeros = [F::zero(); SQUARE];
-        let shuffles = Shuffles::new();
-        for top in covers(to.nrows(), SQUARE) {
-            let (_, below) = to.view_mut().split_at(Axis(0), top);
-            let mut below = below.into_outer_iter_mut().map(ArrayViewMut::into_slice);
-            let mut lines: [&mut [F]; SQUARE] =
-                from_fn(|_| below.next().flatten().unwrap_or_default());
-            for left in covers(from.nrows(), SQUARE) {
-                let columns = F::transpose(
-                    shuffles,
-                    from_fn(|k| {
-                        let row = from.index_axis_move(Axis(0), left + k).to_slice();
-                        let row = row.and_then(T::as_floats).and_then(|row| row.get(top..));
-                        row.and_then(|row| row.first_chunk()).unwrap_or(&zeros)
-                    }),
-                );
-                for (line, column) in lines.iter_mut().zip(&columns) {
-                    let place = line.get_mut(left..);
-                    if let Some(place) = place.and_then(|line| line.first_chunk_mut()) {
-                        *place = *column;
-                    }
-                }
+    /// Elements within a larger array, as a layout has them.
+    fn laid<A: Clone>((rows, columns): (usize, usize), layout: usize, gap: A) -> Array2<A> {
+        match layout {
+            0 | 1 => Array2::from_elem((rows, columns), gap),
+            2 | 3 => Array2::from_elem((columns, rows), gap),
+            4 => Array2::from_elem((rows, 2 * columns), gap),
+            _ => Array2::from_elem((columns + 3, rows + 2), gap),
+        }
+    }
+
+    /// Where they are: rows, rows backwards, columns, columns backwards, every second, columns of a part.
+    fn place<S: RawData>(array: &mut ArrayBase<S, Ix2>, columns: usize, layout: usize) {
+        if layout % 2 == 1 {
+            array.invert_axis(Axis(1));
+        }
+        match layout {
+            0 | 1 => {}
+            4 => array.slice_axis_inplace(Axis(1), Slice::from(..).step_by(2)),
+            5 => {
+                array.slice_axis_inplace(Axis(0), Slice::from(1..1 + columns));
+                array.slice_axis_inplace(Axis(1), Slice::from(2..));
+                array.swap_axes(0, 1);
+            }
+            _ => array.swap_axes(0, 1),
+        }
+    }
+
+    fn copies<F: Float, T: Target<F>>(of: impl Fn(usize) -> T) {
+        let sizes = [1, 3, 7, 8, 15, 16, 17, 31, 40];
+        let shapes = sizes
+            .iter()
+            .flat_map(|&rows| sizes.map(|columns| (rows, columns)));
+        for (shape, (from_layout, to_layout)) in
+            shapes.flat_map(|shape| (0..36).map(move |pair| (shape, (pair / 6, pair % 6))))
+        {
+            let columns = shape.1;
+            let mut stored = laid(shape, from_layout, of(0));
+            let mut from = stored.view_mut();
+            place(&mut from, columns, from_layout);
+            for ((row, column), x) in from.indexed_iter_mut() {
+                *x = of(1 + row * columns + column);
+            }
+            let mut out = laid(shape, to_layout, F::nan());
+            let mut to = out.view_mut();
+            place(&mut to, columns, to_layout);
+            copy_ahead(&from.view(), to.view_mut());
+            let what = format!("{shape:?} from layout {from_layout} to {to_layout}");
+            for ((row, column), &x) in to.indexed_iter() {
+                let right = of(1 + row * columns + column).to_float(None);
+                assert_eq!(x, right, "{what} at {row}, {column}");
+            }
+            let written = out.iter().filter(|x| !x.is_nan()).count();
+            assert_eq!(written, shape.0 * columns, "{what}");
+        }
+    }
+
+    #[test]
+    fn from_any_layout_to_any() {
+        copies::<f32, f32>(|n| n as f32);
+        copies::<f64, f64>(|n| n as f64);
+        copies::<f32, u16>(|n| n as u16);
+    }
+
+    fn copies_back<F: Float>() {
+        for layout in 0..6 {
+            for shape in [(5, 10), (16, 33), (64, 20)] {
+                let mut out = laid(shape, layout, F::nan());
+                let mut to: ArrayViewMut2<'_, F> = out.view_mut();
+                place(&mut to, shape.1, layout);
+                let from = Array2::from_shape_fn(shape, |(i, j)| F::narrow((100 * i + j) as f64));
+                copy_back_ahead(from.view(), to.view_mut());
+                assert_eq!(to, from, "{shape:?}, layout {layout}");
             }
         }
+    }
+
+    #[test]
+    fn and_back() {
+        copies_back::<f32>();
+        copies_back::<f64>();
     }
 }

@@ -2,13 +2,16 @@
 //! contiguous within the tile, else by way of the stack.
 
 use std::ops::Range;
+use std::slice::{ChunksExact, ChunksExactMut};
 
-use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix2, Slice};
+use ndarray::iter::{AxisIter, AxisIterMut};
+use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix1, Ix2, Slice};
 
 use super::copying::{copy_tile, copy_tile_back, fetch};
 use super::elementwise::{Operands, Weights, Work};
 use super::parallel::{CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
+use super::simd::TILE as SQUARE;
 use super::span::{Span, Stream, WeightStream};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
@@ -16,11 +19,12 @@ use crate::float::{Float, Target};
 /// The elements of a leaf at most: more than where all is contiguous, for longer runs in each direction.
 const LEAF: usize = 8 * CHUNK;
 /// The elements of a tile at most.
-const TILE: usize = 4096;
+const TILE: usize = 8192;
 /// From so many columns on, the kernel runs along the rows, and what is contiguous there stays in place.
 const LONG: usize = 48;
-/// The rows of a tile where rows of one operand lie along columns of another: few, so that they are long.
-const FEW_ROWS: usize = 8;
+/// The rows of a tile where rows of one operand lie along columns of another: few, so that they are long, but a line of
+/// memory of what lies along columns.
+const FEW_ROWS: usize = 16;
 /// The bytes of an operand that is at hand in the cache anyway.
 const AT_HAND: usize = 512 * 1024;
 
@@ -93,7 +97,13 @@ impl<F> Default for Room<F> {
 }
 
 fn room<F: Float>(spare: &mut Option<[F; TILE]>, size: usize) -> &mut [F] {
-    &mut spare.get_or_insert([F::zero(); TILE])[..size]
+    &mut spare.get_or_insert_with(|| [F::zero(); TILE])[..size]
+}
+
+/// Columns in pieces of much the same length, of at most so many.
+fn even(columns: usize, most: usize) -> usize {
+    let pieces = columns.div_ceil(most);
+    columns.div_ceil(pieces).next_multiple_of(SQUARE)
 }
 
 /// A leaf under way.
@@ -130,11 +140,15 @@ impl<F: Float> Leaf<'_, F> {
             return;
         }
         let width = match columns {
-            LONG.. if plane.some_columns_are_in_place() => columns.min(TILE / FEW_ROWS),
-            LONG.. => columns.min(TILE / 2),
+            LONG.. if plane.some_columns_are_in_place() => even(columns, TILE / FEW_ROWS),
+            LONG.. => even(columns, TILE / 2),
             _ => columns,
         };
-        let height = TILE / width;
+        let height = match TILE / width {
+            // Whole squares, where columns become rows.
+            height @ FEW_ROWS.. => height - height % FEW_ROWS,
+            height => height,
+        };
         if self.fetches && columns >= LONG && plane.some_columns_are_in_place() {
             plane.fetch();
         }
@@ -159,42 +173,48 @@ impl<F: Float> Leaf<'_, F> {
             rows * columns
         };
         let is_in_place = tile.predictions.is_none();
-        let predictions = tile
+        let mut predictions = tile
             .predictions
             .as_ref()
             .map(|view| Input::of(view, None, width, false, &mut room.predictions));
-        let targets = Input::of(&tile.targets, work.pair, width, true, &mut room.targets);
-        let (floats, mask) = match &tile.weights {
-            Weights::None => (None, None),
+        let mut targets = Input::of(&tile.targets, work.pair, width, true, &mut room.targets);
+        let mut weights: Option<&mut dyn Iterator<Item = Stream<'_, F>>> = None;
+        let (mut floats, mut mask);
+        match &tile.weights {
+            Weights::None => {}
             Weights::Floats(view) => {
-                let floats = Input::of(view, None, width, true, &mut room.weights);
-                (Some(floats), None)
+                floats = Input::of(view, None, width, true, &mut room.weights);
+                weights = Some(&mut floats);
             }
             Weights::Mask(view) => {
-                let mask = Input::of(view, None, width, true, &mut room.weights);
-                (None, Some(mask))
+                mask = Input::of(view, None, width, true, &mut room.weights);
+                weights = Some(&mut mask);
             }
-        };
+        }
         let mut loss = tile
             .loss
             .map(|view| Output::of(view, width, false, &mut room.loss));
         let mut gradient = tile
             .gradient
             .map(|view| Output::of(view, width, is_in_place, &mut room.gradient));
-        for row in 0..rows * columns / width {
-            let weights = floats.as_ref().and_then(|floats| floats.row(row));
-            let weights = weights.or_else(|| mask.as_ref()?.row(row));
-            // There is a row of everything that there is: nothing is left out here.
-            let Some(targets) = targets.row(row) else {
+        let mut losses = loss.as_mut().map(Output::lines);
+        let mut gradients = gradient.as_mut().map(Output::lines);
+        for _ in 0..rows * columns / width {
+            // There is a line of everything that there is: nothing is left out here.
+            let Some(targets) = targets.next() else {
                 continue;
             };
+            let weights = weights.as_mut().and_then(|weights| weights.next());
             let span = Span {
                 size: width,
-                predictions: predictions.as_ref().and_then(|input| input.slice(row)),
+                predictions: match predictions.as_mut().and_then(Input::next) {
+                    Some(Stream::Slice(predictions)) => Some(predictions),
+                    Some(Stream::Constant(_)) | None => None,
+                },
                 targets,
                 weights: weights.map_or(WeightStream::None, WeightStream::Floats),
-                loss: loss.as_mut().and_then(|output| output.row(row)),
-                gradient: gradient.as_mut().and_then(|output| output.row(row)),
+                loss: losses.as_mut().and_then(Lines::next),
+                gradient: gradients.as_mut().and_then(Lines::next),
             };
             work.run(span, lanes);
         }
@@ -204,17 +224,18 @@ impl<F: Float> Leaf<'_, F> {
     }
 }
 
-/// What the kernel reads of a tile, `width` elements at a time.
-struct Input<'b, F, T> {
-    view: ArrayView2<'b, T>,
-    pair: Option<BinaryLabels>,
-    /// All of them, where they are not read in place.
-    copy: Option<&'b [F]>,
-    width: usize,
+/// What the kernel reads of a tile, line by line.
+enum Input<'b, F, T> {
+    /// In place, or copied.
+    Slices(ChunksExact<'b, F>),
+    /// Each in place, or one value.
+    Rows(AxisIter<'b, T, Ix1>, Option<BinaryLabels>),
+    /// One value for all.
+    Constant(F),
 }
 
 impl<'b, F: Float, T: Target<F>> Input<'b, F, T> {
-    /// `is_constant_fine`: whether one value may stand for all of a row.
+    /// Lines of `width` elements; `is_constant_fine`: whether one value may stand for all of a line.
     fn of(
         view: &'b ArrayView2<'_, T>,
         pair: Option<BinaryLabels>,
@@ -222,45 +243,46 @@ impl<'b, F: Float, T: Target<F>> Input<'b, F, T> {
         is_constant_fine: bool,
         spare: &'b mut Option<[F; TILE]>,
     ) -> Self {
-        let mut input = Self {
-            view: view.view(),
-            pair,
-            copy: None,
-            width,
+        if let Some(floats) = view.to_slice().and_then(T::as_floats) {
+            return Self::Slices(floats.chunks_exact(width));
+        }
+        let is_one_line = width == view.len();
+        let first = if is_one_line {
+            Stream::of(view)
+        } else {
+            Stream::of(&view.row(0))
         };
-        match input.row(0) {
-            Some(Stream::Slice(_)) => {}
-            Some(Stream::Constant(_)) if is_constant_fine => {}
+        match first {
+            Some(Stream::Constant(value)) if is_constant_fine && is_one_line => {
+                Self::Constant(value.to_float(pair))
+            }
+            Some(Stream::Constant(_)) if is_constant_fine => Self::Rows(view.outer_iter(), pair),
+            Some(Stream::Slice(row)) if !is_one_line && T::as_floats(row).is_some() => {
+                Self::Rows(view.outer_iter(), pair)
+            }
             _ => {
                 let copy = room(spare, view.len());
                 copy_tile(view, copy, pair);
-                input.copy = Some(copy);
+                Self::Slices(copy.chunks_exact(width))
             }
         }
-        input
     }
+}
 
-    fn row(&self, row: usize) -> Option<Stream<'b, F>> {
-        if let Some(copy) = self.copy {
-            return copy[row * self.width..]
-                .get(..self.width)
-                .map(Stream::Slice);
-        }
-        let stream = if self.width == self.view.len() {
-            Stream::of(&self.view)
-        } else {
-            Stream::of(&self.view.index_axis_move(Axis(0), row))
-        };
-        match stream? {
-            Stream::Constant(value) => Some(Stream::Constant(value.to_float(self.pair))),
-            Stream::Slice(row) => T::as_floats(row).map(Stream::Slice),
-        }
-    }
+impl<'b, F: Float, T: Target<F>> Iterator for Input<'b, F, T> {
+    type Item = Stream<'b, F>;
 
-    fn slice(&self, row: usize) -> Option<&'b [F]> {
-        match self.row(row)? {
-            Stream::Slice(row) => Some(row),
-            Stream::Constant(_) => None,
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Self::Slices(lines) => lines.next().map(Stream::Slice),
+            Self::Rows(rows, pair) => {
+                let row = rows.next()?;
+                match row.to_slice().and_then(T::as_floats) {
+                    Some(floats) => Some(Stream::Slice(floats)),
+                    None => row.first().map(|x| Stream::Constant(x.to_float(*pair))),
+                }
+            }
+            Self::Constant(value) => Some(Stream::Constant(*value)),
         }
     }
 }
@@ -271,6 +293,21 @@ struct Output<'a, 'b, F> {
     /// All of them, where they are not written in place.
     copy: Option<&'b mut [F]>,
     width: usize,
+}
+
+/// The same line by line.
+enum Lines<'o, F> {
+    Slices(ChunksExactMut<'o, F>),
+    Rows(AxisIterMut<'o, F, Ix1>),
+}
+
+impl<'o, F> Lines<'o, F> {
+    fn next(&mut self) -> Option<&'o mut [F]> {
+        match self {
+            Self::Slices(lines) => lines.next(),
+            Self::Rows(rows) => rows.next()?.into_slice(),
+        }
+    }
 }
 
 impl<'a, 'b, F: Float> Output<'a, 'b, F> {
@@ -294,13 +331,16 @@ impl<'a, 'b, F: Float> Output<'a, 'b, F> {
         Self { view, copy, width }
     }
 
-    fn row(&mut self, row: usize) -> Option<&mut [F]> {
-        let whole = match &mut self.copy {
-            Some(copy) => Some(&mut **copy),
-            None if self.width == self.view.len() => self.view.as_slice_mut(),
-            None => return self.view.row_mut(row).into_slice(),
-        };
-        whole?.get_mut(row * self.width..)?.get_mut(..self.width)
+    fn lines(&mut self) -> Lines<'_, F> {
+        let is_contiguous = self.view.is_standard_layout();
+        match &mut self.copy {
+            Some(copy) => Lines::Slices(copy.chunks_exact_mut(self.width)),
+            None if is_contiguous => {
+                let whole = self.view.as_slice_mut().unwrap_or_default();
+                Lines::Slices(whole.chunks_exact_mut(self.width))
+            }
+            None => Lines::Rows(self.view.outer_iter_mut()),
+        }
     }
 
     fn finish(self) {

@@ -94,7 +94,8 @@ fn groups<F: Float>(rows: &AnyRows<'_, F>, scratch: &mut Panel<F>) -> bool {
     let (all, copy) = (rows.slice(), copy.as_flattened_mut());
     (0..rows.nrows()).step_by(ROWS).all(|start| {
         let end = (start + ROWS).min(rows.nrows());
-        are_short_one_hot(rows.part_of(all, start..end, copy), end - start, panel)
+        let group = rows.part_of(all, start..end, panel, copy);
+        are_short_one_hot(group, end - start, panel)
     })
 }
 

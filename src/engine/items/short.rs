@@ -6,8 +6,7 @@ use super::aims::{Aims, aims, factors};
 use super::operands::Rows;
 use super::targets::Targets;
 use super::{BATCH, Work};
-use crate::engine::copying::{gather, scatter};
-use crate::engine::rows::{Batch, BatchTargets, Panel, ROWS, SHORT};
+use crate::engine::rows::{Batch, BatchTargets, Panel, ROWS, SHORT, gather_short, scatter_short};
 use crate::engine::simd::Lines;
 use crate::float::Float;
 
@@ -98,18 +97,22 @@ fn batches<F: Float>(
         let mut out = gradient
             .as_mut()
             .map(|view| view.slice_axis_mut(Axis(0), slice));
+        let panel = &mut scratch[..work.classes];
         let scores = rows
             .scores
-            .map(|view| consecutive(&view.slice_axis_move(Axis(0), slice), score_copy));
+            .map(|view| consecutive(&view.slice_axis_move(Axis(0), slice), panel, score_copy));
         let targets = match &rows.targets {
-            Targets::Dense(rows) if is_dense => {
-                BatchTargets::Dense(rows.consecutive(start..start + n, target_copy))
-            }
+            Targets::Dense(rows) if is_dense => BatchTargets::Dense(rows.part_of(
+                rows.slice(),
+                start..start + n,
+                panel,
+                target_copy,
+            )),
             _ => BatchTargets::Labels(labels),
         };
         let direct = out.as_ref().is_none_or(|out| out.is_standard_layout());
         if let (false, None, Some(out)) = (direct, scores, &out) {
-            gather(&out.view(), gradient_copy);
+            gather_short(&out.view(), panel, gradient_copy);
         }
         let mut direct_out = out.as_mut().and_then(|out| out.as_slice_mut());
         work.kernel.batch(Batch {
@@ -126,7 +129,7 @@ fn batches<F: Float>(
             scratch,
         });
         if let (false, Some(out)) = (direct, &mut out) {
-            scatter(gradient_copy, out.view_mut());
+            scatter_short(gradient_copy, &mut scratch[..work.classes], out.view_mut());
         }
         if any_left_out || any_weightless {
             for offset in (0..n).filter(|&offset| left_out[offset]) {
@@ -140,12 +143,16 @@ fn batches<F: Float>(
 }
 
 /// Rows one after the other; a copy where they are not.
-fn consecutive<'r, F: Float>(rows: &ArrayView2<'r, F>, copy: &'r mut [F]) -> &'r [F] {
+fn consecutive<'r, F: Float>(
+    rows: &ArrayView2<'r, F>,
+    panel: &mut Panel<F>,
+    copy: &'r mut [F],
+) -> &'r [F] {
     match rows.to_slice() {
         Some(rows) => rows,
         None => {
             let copy = &mut copy[..rows.len()];
-            gather(rows, copy);
+            gather_short(rows, panel, copy);
             copy
         }
     }

@@ -8,7 +8,7 @@ use ndarray::{ArrayView, ArrayView1, ArrayView2, Axis, Dimension, Slice};
 use super::ignored::Ignored;
 use super::long::are_columns;
 use crate::engine::copying::gather;
-use crate::engine::rows::{Block, Part, copy_part};
+use crate::engine::rows::{Block, Panel, Part, copy_part, gather_short};
 use crate::float::{Float, Target};
 
 /// The targets of all items.
@@ -192,34 +192,41 @@ impl<'t, F: Float> AnyRows<'t, F> {
         self.floats().and_then(|view| view.to_slice())
     }
 
-    /// A copy of some rows, one after the other.
-    pub(super) fn copied<'c>(&self, rows: Range<usize>, copy: &'c mut [F]) -> &'c [F] {
-        let copy = &mut copy[..rows.len() * self.ncols()];
-        match self {
-            Self::Floats(view) => gather(&view.slice_axis(Axis(0), Slice::from(rows)), copy),
-            Self::Others(others) => others.source.gather(others.of(rows), copy),
-        }
-        copy
-    }
-
     /// Some rows, one after the other; a copy where they are not.
-    #[inline]
     pub(super) fn consecutive<'r>(&'r self, rows: Range<usize>, copy: &'r mut [F]) -> &'r [F] {
-        self.part_of(self.slice(), rows, copy)
+        self.part_of(self.slice(), rows, &mut [], copy)
     }
 
-    /// The same, where [`slice`](Self::slice) is known.
+    /// The same, where [`slice`](Self::slice) is known. With a panel of as many classes, at most [`ROWS`] rows are copied
+    /// by way of it.
     #[inline]
     pub(super) fn part_of<'r>(
         &self,
         all: Option<&'r [F]>,
         rows: Range<usize>,
+        panel: &mut Panel<F>,
         copy: &'r mut [F],
     ) -> &'r [F] {
         match all {
             Some(all) => &all[rows.start * self.ncols()..rows.end * self.ncols()],
-            None => self.copied(rows, copy),
+            None => self.copied(rows, panel, copy),
         }
+    }
+
+    fn copied<'c>(&self, rows: Range<usize>, panel: &mut Panel<F>, copy: &'c mut [F]) -> &'c [F] {
+        let copy = &mut copy[..rows.len() * self.ncols()];
+        match self {
+            Self::Floats(view) => {
+                let view = view.slice_axis(Axis(0), Slice::from(rows));
+                if panel.is_empty() {
+                    gather(&view, copy);
+                } else {
+                    gather_short(&view, panel, copy);
+                }
+            }
+            Self::Others(others) => others.source.gather(others.of(rows), copy),
+        }
+        copy
     }
 }
 

@@ -11,6 +11,7 @@ mod long;
 mod named;
 mod parts;
 mod short;
+mod short_copies;
 
 pub(crate) use columns::{
     ABREAST, Column, Columns, LanesAcross, LargestAcross, Present, STRIPS, Strips, offsets,
@@ -26,6 +27,7 @@ pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Maxima, Panel, ROWS, as_floats,
     transpose, transpose_back, update,
 };
+pub(super) use short_copies::{gather_short, scatter_short};
 
 use std::iter::once;
 
