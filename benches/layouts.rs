@@ -4,7 +4,7 @@
 mod common;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use ndarray::{Array2, ArrayView2, Axis, Slice};
+use ndarray::{Array2, ArrayView2, Axis, Slice, stack};
 use ndarray_loss::{
     Aggregate, BinaryCrossentropyWithLogits, CategoricalCrossentropyWithLogits, ElementwiseLoss,
     ItemwiseLoss, MulticlassHingeLoss, SquaredError,
@@ -168,6 +168,16 @@ fn itemwise<L: ItemwiseLoss<f32>>(criterion: &mut Criterion, name: &str, loss: L
                 },
             );
         }
+        let p = predictions.contiguous.view();
+        let table = stack![COLUMNS, labels, labels, labels];
+        group.bench(
+            "objective_and_gradient_into, labels a column of a table",
+            2 * n,
+            || {
+                let labels = table.column(1);
+                done(loss.objective_and_gradient_into(p, labels, Aggregate::Mean, &mut gradient))
+            },
+        );
         let mut fortran = Array2::zeros((shape.1, shape.0));
         for (layout, p) in predictions.views().into_iter().take(2) {
             let name = format!("objective_and_gradient_into, {layout}, gradient transposed");

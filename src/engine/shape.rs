@@ -1,6 +1,8 @@
 //! Every check and alignment, before the first element is computed.
 
-use ndarray::{Array, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, ShapeBuilder, Slice};
+use ndarray::{
+    Array, ArrayView, ArrayViewD, ArrayViewMut1, Axis, Dimension, IxDyn, ShapeBuilder, Slice, Zip,
+};
 
 use super::simd;
 use crate::error::{not_of_pair, output_shape_mismatch, shape_mismatch, too_large};
@@ -10,6 +12,9 @@ use crate::{BinaryLabels, LossError};
 /// Results above this many bytes are asked for once in a way that can fail, before they are asked for in the way that
 /// cannot.
 const SURELY_AVAILABLE: usize = 1 << 26;
+
+/// How many elements are copied at once, to be looked at.
+const AT_ONCE: usize = 256;
 
 /// Targets in the shape of the predictions: as they are, a column for predictions of shape (n, 1), or one for all.
 pub(crate) fn align<'t, T>(
@@ -39,12 +44,8 @@ pub(crate) fn check_pair<F: Float, T: Target<F>>(
     pair: BinaryLabels,
 ) -> Result<(), LossError> {
     let fits = Fits::new(pair);
-    let once = distinct(targets, 0);
-    let all_fit = match once.to_slice_memory_order() {
-        Some(targets) => simd::dispatch(AllFit { targets, fits }),
-        None => once.iter().all(|&t| fits.holds(t)),
-    };
-    if all_fit {
+    let all_fit = |targets: &[T]| simd::dispatch(AllFit { targets, fits });
+    if all(&distinct(targets, 0), all_fit) {
         return Ok(());
     }
     match targets.iter().enumerate().find(|&(_, &t)| !fits.holds(t)) {
@@ -121,6 +122,30 @@ pub(crate) fn distinct<'a, T>(view: &ArrayViewD<'a, T>, kept: usize) -> ArrayVie
     view
 }
 
+/// Whether it holds of all elements, some of which it is told at a time, in no order; a copy of them where they are not
+/// contiguous, for one by one, along several axes, they would take twenty times as long.
+pub(crate) fn all<T: Copy>(view: &ArrayViewD<'_, T>, mut holds: impl FnMut(&[T]) -> bool) -> bool {
+    if let Some(slice) = view.to_slice_memory_order() {
+        return holds(slice);
+    }
+    let Some(&first) = view.first() else {
+        return true;
+    };
+    let mut copy = [first; AT_ONCE];
+    let longest = (0..view.ndim()).max_by_key(|&axis| view.shape()[axis]);
+    let mut lanes = view.lanes(Axis(longest.unwrap_or(0))).into_iter();
+    lanes.all(|lane| match lane.to_slice() {
+        Some(slice) => holds(slice),
+        None => lane.axis_chunks_iter(Axis(0), AT_ONCE).all(|piece| {
+            let copy = &mut copy[..piece.len()];
+            Zip::from(ArrayViewMut1::from(&mut *copy))
+                .and(piece)
+                .for_each(|to, &x| *to = x);
+            holds(copy)
+        }),
+    })
+}
+
 /// Zeros of this shape, or the error that says that there is no room for them.
 pub(crate) fn allocate<F: Float, D: Dimension>(
     shape: D,
@@ -149,4 +174,48 @@ pub(crate) fn allocate<F: Float, D: Dimension>(
 /// Whether the elements lie contiguously in column-major order, and in no other.
 pub(crate) fn is_column_major<F, D: Dimension>(view: &ArrayView<'_, F, D>) -> bool {
     !view.is_standard_layout() && view.t().is_standard_layout()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array3;
+
+    use super::*;
+
+    /// The elements that [`all`] tells of until one is wrong, and whether there was one.
+    fn look(view: &ArrayViewD<'_, u16>) -> (usize, bool) {
+        let mut seen = 0;
+        let right = all(view, |some| {
+            seen += some.len();
+            !some.contains(&1)
+        });
+        (seen, right)
+    }
+
+    #[test]
+    fn all_elements_are_looked_at() {
+        // Longer than a copy in one direction, and in none.
+        for shape in [(3, 1400, 2), (5, 8, 3), (1, 1, 1), (2, 0, 3)] {
+            for (order, step) in [
+                ([0, 1, 2], 1),
+                ([0, 1, 2], 2),
+                ([2, 0, 1], 2),
+                ([1, 2, 0], 1),
+            ] {
+                let mut array = Array3::zeros(shape);
+                let mut view = array.view_mut().permuted_axes(order);
+                view.slice_axis_inplace(Axis(1), Slice::from(..).step_by(step));
+                let mut view = view.into_dyn();
+                assert_eq!(look(&view.view()), (view.len(), true), "{shape:?}");
+                for wrong in (0..view.len()).step_by(13) {
+                    view.iter_mut().skip(wrong).take(1).for_each(|x| *x = 1);
+                    assert!(
+                        !look(&view.view()).1,
+                        "{wrong} of {shape:?} in order {order:?}"
+                    );
+                    view.fill(0);
+                }
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Ignored, Operands, Targets, TypedRows};
 use crate::engine::reduce::Pair;
 use crate::engine::rows::{Dense, ItemKernel};
-use crate::engine::shape::distinct;
+use crate::engine::shape::{all, distinct};
 use crate::engine::simd;
 use crate::engine::span::Job;
 use crate::error::{class_out_of_range, not_one_hot, shape_mismatch, too_few_classes};
@@ -225,13 +225,7 @@ pub(crate) fn check_labels<F: Float, T: Target<F>, E: Dimension>(
     let fits = |label: T| label.class() < classes || ignored.contain(label.label());
     let all_fit = match labels.to_slice() {
         Some(slice) => all_fit(slice),
-        None => {
-            let once = distinct(&labels.view().into_dyn(), 0);
-            match once.to_slice_memory_order() {
-                Some(slice) => all_fit(slice),
-                None => once.iter().all(|&label| fits(label)),
-            }
-        }
+        None => all(&distinct(&labels.view().into_dyn(), 0), all_fit),
     };
     if all_fit {
         return Ok(());

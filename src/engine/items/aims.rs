@@ -1,6 +1,6 @@
 //! What items aim at, which of them are left out, and the factors of their gradients.
 
-use ndarray::{Axis, Ix1, Slice};
+use ndarray::{ArrayViewMut1, Axis, Ix1, Slice, Zip};
 
 use super::Work;
 use super::targets::{AnyRows, AnyTargets, Targets};
@@ -121,14 +121,13 @@ impl<F: Float> Weights<'_, F, Ix1> {
         match self {
             Self::None => to.fill(F::one()),
             Self::Floats(weights) => {
-                for (to, &weight) in to.iter_mut().zip(weights.slice_axis(Axis(0), items)) {
-                    *to = weight;
-                }
+                let weights = weights.slice_axis(Axis(0), items);
+                ArrayViewMut1::from(to).assign(&weights);
             }
             Self::Mask(mask) => {
-                for (to, &keep) in to.iter_mut().zip(mask.slice_axis(Axis(0), items)) {
-                    *to = of_mask(keep);
-                }
+                let mask = mask.slice_axis(Axis(0), items);
+                let each = Zip::from(ArrayViewMut1::from(to)).and(mask);
+                each.for_each(|to, &keep| *to = of_mask(keep));
             }
         }
     }
