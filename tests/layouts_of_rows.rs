@@ -2,7 +2,7 @@
 //! losses of rows that random scores seldom make: ties, the largest score at the target, logits too large to be scaled.
 #![allow(clippy::unwrap_used)]
 
-use ndarray::{Array, Array1, Array2, ArrayView2, Axis, Dimension, Slice};
+use ndarray::{Array, Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Dimension, Slice};
 use ndarray_loss::*;
 
 /// Short and long rows, fewer and more than are treated together.
@@ -298,6 +298,43 @@ fn activations_in_every_layout() {
     activations::<f64>();
 }
 
+/// Elements none of whose operands lie as any other does: a copy of each, of as much as is copied at a time.
+fn elements<F: Float>() {
+    let shape = (70, 700);
+    let number = |i: usize, j: usize| F::from((i * 31 + j * 17) % 101).unwrap();
+    let plain = Array2::from_shape_fn(shape, |(i, j)| number(i, j));
+    let laid = Laid::new(plain.clone());
+    let [(_, columns), (_, spread), (_, backwards)] = laid.views();
+    let step = |p, t, w, mut gradient: ArrayViewMut2<'_, F>| {
+        let by = Aggregate::weighted_sum(w);
+        let p: ArrayView2<'_, F> = p;
+        let t: ArrayView2<'_, F> = t;
+        SquaredError
+            .objective_and_gradient_into(p, t, by, &mut gradient)
+            .unwrap()
+    };
+    let other = plain.mapv(|x| x + F::one());
+    let other = Laid::new(other);
+    let mut out = Array2::zeros(shape);
+    let want = step(
+        plain.view(),
+        other.plain.view(),
+        plain.view(),
+        out.view_mut(),
+    );
+    let mut wide = Array2::zeros((shape.0, 2 * shape.1));
+    for (p, t, w) in [
+        (columns, other.views()[1].1, backwards),
+        (spread, other.views()[0].1, columns),
+        (backwards, other.views()[2].1, spread),
+    ] {
+        let mut gradient = wide.slice_axis_mut(Axis(1), every_second());
+        let got = step(p, t, w, gradient.view_mut());
+        assert_eq!(got, want);
+        assert_eq!(gradient, out);
+    }
+}
+
 /// Half of what a thread of rayon has: rows that are treated together are kept on the stack. One thread, so that as many
 /// are as can be.
 #[test]
@@ -308,6 +345,7 @@ fn a_mebibyte_of_stack_is_enough() {
         hinge_losses::<F>();
         crossentropies::<F>();
         activations::<F>();
+        elements::<F>();
     }
     let both = || {
         all::<f32>();
