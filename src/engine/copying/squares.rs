@@ -7,7 +7,7 @@ use crate::float::{Float, Target};
 
 /// How many elements of a row are made use of at once, where there are so many: a line of memory, which is then read
 /// once.
-const LINE: usize = 16;
+const WIDE: usize = 16;
 
 /// Whether [`transpose`] serves for it.
 pub(super) fn has_squares<F: Float, T: Target<F>>(
@@ -40,8 +40,8 @@ fn bands<F: Float, T: Target<F>>(
 ) {
     let from = from.slice_axis(Axis(0), rows);
     let to = to.slice_axis_mut(Axis(1), rows);
-    if from.ncols() >= LINE {
-        simd::dispatch(Squares::<F, T, LINE> { from, to });
+    if from.ncols() >= WIDE {
+        simd::dispatch(Squares::<F, T, WIDE> { from, to });
     } else {
         simd::dispatch(Squares::<F, T, TILE> { from, to });
     }
