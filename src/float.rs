@@ -78,6 +78,8 @@ pub trait Arithmetic: Copy {
     fn accumulate(lanes: &mut Lanes, values: &[Self]);
     /// Adds values none of which is negative, a multiple of four, with at most two roundings each; `sums` is room to work in.
     fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>);
+    /// The sum of the lanes of a row, rounded to 53 bits.
+    fn total_of_row(lanes: &Lanes) -> f64;
     /// Adds the exact products, but nothing where the weight is 0.
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
     /// `weight / divisor`, rounded.
@@ -144,6 +146,12 @@ impl Arithmetic for f32 {
     }
 
     #[inline(always)]
+    fn total_of_row(lanes: &Lanes) -> f64 {
+        // 29 bits more than are needed
+        lanes.rounded_total()
+    }
+
+    #[inline(always)]
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]) {
         lanes.add_each_pair(values, weights, |x, w| {
             // 24 + 24 bits: exact in an f64
@@ -200,6 +208,11 @@ impl Arithmetic for f64 {
     #[inline(always)]
     fn accumulate(lanes: &mut Lanes, values: &[Self]) {
         lanes.add_each_compensated(values, |x| (x, 0.0));
+    }
+
+    #[inline(always)]
+    fn total_of_row(lanes: &Lanes) -> f64 {
+        lanes.total().value()
     }
 
     #[inline(always)]

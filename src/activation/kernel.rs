@@ -437,7 +437,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         match pass {
             Pass::Maximum => known.softmax.with_maximum(),
             Pass::Terms => known.softmax.with_terms(),
-            Pass::Sum => known.dot = F::narrow(known.sum.total().value()),
+            Pass::Sum => known.dot = F::narrow(F::total_of_row(&known.sum)),
             Pass::Gradient => {}
         }
     }

@@ -5,6 +5,8 @@
 //! of Computer Programming* 2, 4.2.2; products by a fused multiply-add). Pairs are kept to the end, the quotient of a
 //! mean included (Dekker, "A floating-point technique for extending the available precision", 1971).
 
+use std::array::from_fn;
+
 use super::parallel::CHUNK;
 
 /// How many running sums there are side by side.
@@ -193,6 +195,15 @@ impl Lanes {
         lanes.in_memory().halve::<{ LANES / 8 }>();
         lanes.halve::<{ LANES / 16 }>();
         Pair::settle(lanes.hi[0], lanes.lo[0])
+    }
+
+    /// The same with each addition rounded, of what was added without [`add_compensated`].
+    #[inline(always)]
+    pub(crate) fn rounded_total(&self) -> f64 {
+        let hi = &self.hi;
+        let eight: [f64; LANES / 2] = from_fn(|i| hi[i] + hi[i + LANES / 2]);
+        let four: [f64; LANES / 4] = from_fn(|i| eight[i] + eight[i + LANES / 4]);
+        (four[0] + four[2]) + (four[1] + four[3])
     }
 
     /// Adds each of the `WIDTH` lanes behind the first ones to one of those.

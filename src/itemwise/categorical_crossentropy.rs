@@ -258,7 +258,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
 
     #[inline(always)]
     fn finish(self, known: &LongRow<F>) -> F {
-        F::narrow(known.losses.total().value())
+        F::narrow(F::total_of_row(&known.losses))
     }
 }
 

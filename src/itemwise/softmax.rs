@@ -337,7 +337,7 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn with_terms(&mut self) {
         let maximum = self.maximum();
-        let others = self.others.total().value();
+        let others = F::total_of_row(&self.others);
         self.maximal_term = self.term(maximum);
         self.summary = Summary::new(maximum, others, self.maximal_term);
     }

@@ -3,7 +3,7 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use ndarray::{ArrayBase, ArrayView2, ArrayViewMut, ArrayViewMut2, Axis, Ix2, RawData};
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData};
 
 use super::Work;
 use super::aims::aim;
@@ -11,8 +11,8 @@ use super::operands::Rows;
 use super::targets::{AnyRows, Divide, Targets};
 use crate::engine::copying::{gather, scatter};
 use crate::engine::rows::{
-    ABREAST, BLOCK, Band, Block, Dense, Item, Part, ROWS, Room, Rooms, Sink, Source, TOGETHER,
-    are_contiguous_columns, named, rows_across,
+    ABREAST, BLOCK, Band, Block, Dense, IN_TURN, Item, Part, ROWS, Room, Rooms, Sink, Source,
+    TOGETHER, are_contiguous_columns, named, rows_across,
 };
 use crate::float::Float;
 
@@ -20,6 +20,8 @@ use crate::float::Float;
 const FEW_BLOCKS: usize = 16;
 /// What a cache holds from one pass to the next.
 const CACHE: usize = 4 << 20;
+/// What a core's own cache holds of each operand.
+const OWN_CACHE: usize = 64 << 10;
 
 pub(super) fn long<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     if rows.are_float_slices() {
@@ -77,7 +79,7 @@ fn with_copies<F: Float>(
     } else if work.classes <= blocks * BLOCK {
         whole(rows, losses, work, room);
     } else {
-        bands::<F, 1>(rows, losses, work, Together::of(1), room);
+        bands::<F, IN_TURN>(rows, losses, work, Together::of(1), room);
     }
 }
 
@@ -144,10 +146,11 @@ fn whole<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>, r
     }
 }
 
-/// Contiguous rows, one by one.
+/// Contiguous rows, as many in turn as a pass leaves in the cache for the next one.
 fn each<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     let mut room = Rooms::<F, 1>::new();
-    bands::<F, 1>(rows, losses, work, Together::of(1), room.room());
+    let at_once = (OWN_CACHE / (work.classes * size_of::<F>())).clamp(1, IN_TURN);
+    bands::<F, IN_TURN>(rows, losses, work, Together::of(at_once), room.room());
 }
 
 /// How long rows are treated together.
@@ -195,13 +198,23 @@ fn bands<F: Float, const ROWS: usize>(
     let mut gradients = gradients
         .as_mut()
         .map(|view| view.axis_chunks_iter_mut(Axis(0), at_once));
+    // Filled where they are: what was just written cannot be moved without waiting.
+    let mut score_slices: [&[F]; ROWS] = [&[]; ROWS];
+    let mut target_slices: [&[F]; ROWS] = [&[]; ROWS];
+    let mut lines: [&mut [F]; ROWS] = from_fn(|_| Default::default());
+    let mut classes = [None; ROWS];
+    let mut items = [None; ROWS];
+    let by_class = work.dense != Dense::Distribution;
     for (index, losses) in losses.chunks_mut(at_once).enumerate() {
         let start = index * at_once;
         let scores = scores.as_mut().and_then(Iterator::next);
         let targets = targets.as_mut().and_then(Iterator::next);
         let mut gradient = gradients.as_mut().and_then(Iterator::next);
+        let rows_here = losses.len();
 
-        let target_slices = targets.as_ref().and_then(slices::<F, ROWS>);
+        let target_slices = targets
+            .as_ref()
+            .and_then(|view| slices(view, &mut target_slices[..rows_here]));
         let target_parts = |rows: Range<usize>, part: Part, copies: &mut [Block<F>]| {
             if let Some(AnyRows::Others(others)) = dense {
                 others.copy_part(start + rows.start..start + rows.end, part, copies);
@@ -213,20 +226,18 @@ fn bands<F: Float, const ROWS: usize>(
             (None, None) if dense.is_some() => Some(Source::Parts(&target_parts)),
             (None, None) => None,
         };
-        let mut classes = [None; ROWS];
-        let by_class = work.dense != Dense::Distribution;
         if let (true, Some(source)) = (by_class, target_source()) {
             named(
                 work.dense,
                 source,
                 work.classes,
                 room.of_targets(),
-                &mut classes[..losses.len()],
+                &mut classes[..rows_here],
             );
         }
         let item = |row: usize| {
             let weight = rows.weights.get(start + row);
-            if row >= losses.len() || weight == Some(F::zero()) {
+            if weight == Some(F::zero()) {
                 return None;
             }
             let class = match &rows.targets {
@@ -243,8 +254,10 @@ fn bands<F: Float, const ROWS: usize>(
                 },
             })
         };
-        let items: [_; ROWS] = from_fn(item);
-        let items = &items[..losses.len()];
+        let items = &mut items[..rows_here];
+        for (row, to) in items.iter_mut().enumerate() {
+            *to = item(row);
+        }
         if items.iter().all(Option::is_none) {
             losses.fill(F::zero());
             if let Some(gradient) = &mut gradient {
@@ -253,8 +266,9 @@ fn bands<F: Float, const ROWS: usize>(
             continue;
         }
 
-        let score_slices = scores.as_ref().and_then(slices::<F, ROWS>);
-        let mut lines;
+        let score_slices = scores
+            .as_ref()
+            .and_then(|view| slices(view, &mut score_slices[..rows_here]));
         let mut band = Band {
             classes: work.classes,
             items,
@@ -266,9 +280,8 @@ fn bands<F: Float, const ROWS: usize>(
             gradient: match gradient {
                 None => None,
                 Some(view) if are_slices(&view.view()) => {
-                    let mut view = view.into_outer_iter_mut().map(ArrayViewMut::into_slice);
-                    lines = from_fn::<_, ROWS, _>(|_| view.next().flatten().unwrap_or_default());
-                    Some(Sink::Slices(&mut lines[..losses.len()]))
+                    slices_mut(view, &mut lines);
+                    Some(Sink::Slices(&mut lines[..rows_here]))
                 }
                 Some(view) => Some(Sink::View(view)),
             },
@@ -279,15 +292,36 @@ fn bands<F: Float, const ROWS: usize>(
 }
 
 /// The rows as slices, if they are contiguous.
-pub(super) fn slices<'a, F: Float, const ROWS: usize>(
+pub(super) fn slices<'s, 'a, F: Float>(
     rows: &ArrayView2<'a, F>,
-) -> Option<[&'a [F]; ROWS]> {
-    let mut slices: [&[F]; ROWS] = [&[]; ROWS];
-    for (index, slice) in slices.iter_mut().enumerate().take(rows.nrows()) {
-        let row = rows.index_axis_move(Axis(0), index);
-        *slice = row.to_slice()?;
+    slices: &'s mut [&'a [F]],
+) -> Option<&'s [&'a [F]]> {
+    if let Some(all) = rows.to_slice() {
+        let rows = all.chunks_exact(rows.ncols().max(1));
+        for (slice, row) in slices.iter_mut().zip(rows) {
+            *slice = row;
+        }
+    } else {
+        for (slice, row) in slices.iter_mut().zip(rows.reborrow().into_outer_iter()) {
+            *slice = row.to_slice()?;
+        }
     }
     Some(slices)
+}
+
+/// The rows as slices, which are contiguous.
+fn slices_mut<'a, F: Float>(rows: ArrayViewMut2<'a, F>, slices: &mut [&'a mut [F]]) {
+    let classes = rows.ncols().max(1);
+    if rows.is_standard_layout() {
+        let all = rows.into_slice().unwrap_or_default();
+        for (slice, row) in slices.iter_mut().zip(all.chunks_exact_mut(classes)) {
+            *slice = row;
+        }
+    } else {
+        for (slice, row) in slices.iter_mut().zip(rows.into_outer_iter_mut()) {
+            *slice = row.into_slice().unwrap_or_default();
+        }
+    }
 }
 
 /// Whether every row is contiguous.

@@ -123,8 +123,8 @@ fn bands<F: Float, const ROWS: usize, const PARTS: usize>(rows: &AnyRows<'_, F>)
         match rows {
             AnyRows::Floats(view) => {
                 let band = view.slice_axis(Axis(0), Slice::from(start..end));
-                let lines = slices::<F, ROWS>(&band);
-                let source = match &lines {
+                let mut lines = [&[][..]; ROWS];
+                let source = match slices(&band, &mut lines[..count]) {
                     Some(lines) => Source::Slices(lines),
                     None => Source::View(band),
                 };

@@ -1,6 +1,6 @@
-//! Long rows: pass after pass, part by part. A contiguous row is treated alone; rows that are not are treated together,
-//! a part of each at a time, since a line of memory may hold an element of each of them; where all operands lie along
-//! columns, all of a pass at a time.
+//! Long rows: pass after pass, part by part. Contiguous rows take turns in each pass; rows that are not are treated
+//! together, a part of each at a time, since a line of memory may hold an element of each of them; where all operands
+//! lie along columns, all of a pass at a time.
 
 use ndarray::{ArrayViewMut2, Axis, Slice};
 
@@ -304,8 +304,8 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
             });
             return;
         }
-        if self.known.len() == 1 && self.band.is_contiguous() {
-            self.alone(Turn::of(self.kernel, (pass, access), self.band));
+        if self.band.is_contiguous() {
+            self.in_turn(Turn::of(self.kernel, (pass, access), self.band));
         } else {
             // Its frame is not that of a contiguous row, of which there may be very many.
             simd::dispatch(PartByPart::<_, _, PASS> {
@@ -320,19 +320,22 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         }
     }
 
-    /// A pass over a contiguous row.
+    /// A pass over contiguous rows.
     #[inline(always)]
-    fn alone(&mut self, turn: Turn<K, K::Pass>) {
+    fn in_turn(&mut self, turn: Turn<K, K::Pass>) {
         let Self {
             band, known, room, ..
         } = self;
         let classes = band.classes;
-        let mut lines = band.lines(0, turn.access);
-        if let (Some(known), Some(mut copies)) = (known.first_mut(), room.of_row(0)) {
+        let Some(mut copies) = room.of_row(0) else {
+            return;
+        };
+        for (row, known) in known.iter_mut().enumerate() {
+            let mut lines = band.lines(row, turn.access);
             if turn.sees_gradient_alone() {
                 let whole = Part::whole(classes);
                 turn.step(whole, classes, known.as_mut(), &mut lines, &mut copies);
-                return;
+                continue;
             }
             for part in Parts::of(classes) {
                 turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);

@@ -29,6 +29,7 @@ pub(crate) use short::{
 };
 pub(super) use short_copies::{gather_short, scatter_short};
 
+use std::array::from_fn;
 use std::iter::once;
 
 use super::simd;
@@ -39,6 +40,9 @@ use crate::float::Float;
 /// Of so many classes, many rows are still quicker as groups than singly, by every kernel; fewer rows than half a group
 /// are not.
 pub(crate) const SHORT: usize = 128;
+
+/// How many contiguous rows take turns in each pass at most: what follows from a pass over one need not wait for another.
+pub(crate) const IN_TURN: usize = 8;
 
 /// Of how many rows a part is copied at a time at most, where their elements of a class share lines of memory.
 pub(super) const TOGETHER: usize = 64;
@@ -159,8 +163,8 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
                 1 => across::<F, K, 1>(*self, band, losses),
                 _ => across::<F, K, 3>(*self, band, losses),
             },
-            0..=1 => passes::<F, K, 1>(*self, band, losses, room),
-            2..=TOGETHER => of_many::<F, K, TOGETHER>(*self, band, losses, room),
+            n if n <= IN_TURN => passes::<F, K, IN_TURN>(*self, band, losses, room),
+            n if n <= TOGETHER => of_many::<F, K, TOGETHER>(*self, band, losses, room),
             _ => of_many::<F, K, ABREAST>(*self, band, losses, room),
         }
     }
@@ -199,7 +203,7 @@ fn passes<F: Float, K: RowKernel<F>, const ROWS: usize>(
     losses: &mut [F],
     room: Room<'_, F>,
 ) {
-    let mut known: [_; ROWS] = [const { None }; _];
+    let mut known: [_; ROWS] = from_fn(|_| None);
     simd::dispatch(Passes {
         kernel,
         known: &mut known[..band.items.len()],
@@ -217,7 +221,7 @@ fn across<F: Float, K: RowKernel<F>, const SUMS: usize>(
     losses: &mut [F],
 ) {
     let mut sums = [const { LanesAcross::ZERO }; SUMS];
-    let mut known: [_; ABREAST] = [const { None }; _];
+    let mut known: [_; ABREAST] = from_fn(|_| None);
     let known = &mut known[..band.items.len()];
     let passes = K::PASSES
         .iter()

@@ -11,7 +11,7 @@ use super::columns::{ABREAST, Columns, LargestAcross, Strips};
 use super::copies::{Block, Source};
 use super::parts::{Largest, Part, Parts, position};
 use super::short::{ROWS, update};
-use super::{Dense, TOGETHER};
+use super::{Dense, IN_TURN, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
 
@@ -27,8 +27,8 @@ pub(in crate::engine) fn named<F: Float>(
 ) {
     // No more states than there is use for.
     match found.len() {
-        0..=1 => named_of::<F, 1>(dense, rows, classes, copies, found),
-        2..=TOGETHER => named_of::<F, TOGETHER>(dense, rows, classes, copies, found),
+        n if n <= IN_TURN => named_of::<F, IN_TURN>(dense, rows, classes, copies, found),
+        n if n <= TOGETHER => named_of::<F, TOGETHER>(dense, rows, classes, copies, found),
         _ => named_of::<F, ABREAST>(dense, rows, classes, copies, found),
     }
 }

@@ -3,6 +3,7 @@
 use std::array::from_fn;
 use std::hint::black_box;
 
+use super::short::update;
 use crate::float::Float;
 
 /// How many elements of a long row a kernel sees at once at most, but for a pass that is element by element.
@@ -179,14 +180,29 @@ pub(super) fn greater<F: Float>(x: F, known: F) -> F {
 #[inline(always)]
 pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
     let (steps, _) = values.as_chunks::<STEP>();
-    for (index, step) in steps.iter().enumerate() {
-        // without an early exit, so that it vectorises
-        if step.iter().fold(false, |any, &x| any | (x == value)) {
-            let offset = step.iter().position(|&x| x == value)?;
-            return Some(index * STEP + offset);
+    // In which step each lane first has it: no branch depends on the place, which cannot be foretold.
+    let mut places = [F::infinity(); STEP];
+    for (index, step) in steps.iter().enumerate().rev() {
+        let start = F::narrow((index * STEP) as f64);
+        for i in 0..STEP {
+            places[i] = update(step[i] == value, start, places[i]);
         }
     }
-    None
+    for (lane, place) in places.iter_mut().enumerate() {
+        *place += F::narrow(lane as f64);
+    }
+    let eight: [F; STEP / 4] = from_fn(|i| {
+        let [a, b, c, d] = from_fn(|quarter| places[i + quarter * (STEP / 4)]);
+        lesser(lesser(a, b), lesser(c, d))
+    });
+    let four: [F; STEP / 8] = from_fn(|i| lesser(eight[i], eight[i + STEP / 8]));
+    let place = lesser(lesser(four[0], four[2]), lesser(four[1], four[3]));
+    place.is_finite().then(|| place.widen() as usize)
+}
+
+#[inline(always)]
+fn lesser<F: Float>(a: F, b: F) -> F {
+    if a < b { a } else { b }
 }
 
 #[cfg(test)]

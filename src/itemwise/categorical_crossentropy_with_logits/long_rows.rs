@@ -102,7 +102,7 @@ impl<F: Float> LongRow<F> {
     pub(super) fn with_terms(&mut self) {
         self.softmax.with_terms();
         if self.item.label.is_none() {
-            let total = F::narrow(self.totals.total().value());
+            let total = F::narrow(F::total_of_row(&self.totals));
             self.total = self
                 .smoothed
                 .map_or(total, |smoothed| smoothed.total(total));
@@ -193,7 +193,7 @@ impl<F: Float> LongRow<F> {
         let summary = self.softmax.summary();
         match self.item.label {
             Some(_) if self.smoothed.is_none() => (summary.maximum - self.logit) + summary.log,
-            _ => F::narrow(self.distances.total().value()) + self.total * summary.log,
+            _ => F::narrow(F::total_of_row(&self.distances)) + self.total * summary.log,
         }
     }
 
