@@ -273,6 +273,9 @@ pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
     fn class(self) -> usize;
     #[doc(hidden)]
     fn label(self) -> i128;
+    /// The inverse of `label`, if this type has it.
+    #[doc(hidden)]
+    fn of_label(label: i128) -> Option<Self>;
 }
 
 /// The kinds of targets of an item-wise loss.
@@ -314,6 +317,9 @@ impl<F: Float> Target<F> for F {
     fn label(self) -> i128 {
         -1
     }
+    fn of_label(_label: i128) -> Option<Self> {
+        None
+    }
 }
 
 impl<F: Float> Target<F> for bool {
@@ -343,6 +349,9 @@ impl<F: Float> Target<F> for bool {
     fn label(self) -> i128 {
         self as i128
     }
+    fn of_label(_label: i128) -> Option<Self> {
+        None
+    }
 }
 
 macro_rules! integer_targets {
@@ -370,6 +379,9 @@ macro_rules! integer_targets {
             }
             fn label(self) -> i128 {
                 i128::try_from(self).unwrap_or(i128::MAX)
+            }
+            fn of_label(label: i128) -> Option<Self> {
+                Self::try_from(label).ok()
             }
         }
     )*};

@@ -122,8 +122,8 @@ pub(crate) fn distinct<'a, T>(view: &ArrayViewD<'a, T>, kept: usize) -> ArrayVie
     view
 }
 
-/// Whether it holds of all elements, some of which it is told at a time, in no order; a copy of them where they are not
-/// contiguous, for one by one, along several axes, they would take twenty times as long.
+/// Whether it holds of all elements, some of which it is told at a time, in no order. Where they are not contiguous it is
+/// told of copies: one by one, along several axes, they would take many times as long.
 pub(crate) fn all<T: Copy>(view: &ArrayViewD<'_, T>, mut holds: impl FnMut(&[T]) -> bool) -> bool {
     if let Some(slice) = view.to_slice_memory_order() {
         return holds(slice);

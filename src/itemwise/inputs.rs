@@ -105,7 +105,8 @@ impl<'k, 'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension>
     pub(super) fn plan<'w>(&self, by: &'w Aggregate<'_, F>) -> Result<Plan<'w, F>, LossError> {
         let items: usize = self.items_shape().iter().product();
         let ignored = Ignored::by(self.kernel);
-        let counts = |label: &T| !ignored.contain(label.label());
+        let ignored_labels = ignored.among::<T>();
+        let counts = |label: &T| !ignored_labels.contain(*label);
         by.plan(self.items_shape(), |mask| match (mask, self.labels) {
             (None, true) if ignored.exist() => self
                 .targets
@@ -222,7 +223,6 @@ pub(crate) fn check_labels<F: Float, T: Target<F>, E: Dimension>(
             ignored,
         })
     };
-    let fits = |label: T| label.class() < classes || ignored.contain(label.label());
     let all_fit = match labels.to_slice() {
         Some(slice) => all_fit(slice),
         None => all(&distinct(&labels.view().into_dyn(), 0), all_fit),
@@ -230,6 +230,8 @@ pub(crate) fn check_labels<F: Float, T: Target<F>, E: Dimension>(
     if all_fit {
         return Ok(());
     }
+    let ignored = ignored.among();
+    let fits = |label: T| label.class() < classes || ignored.contain(label);
     match labels.iter().enumerate().find(|&(_, &label)| !fits(label)) {
         Some((index, label)) => Err(class_out_of_range(index, label.label(), classes)),
         None => Ok(()),
@@ -251,7 +253,8 @@ impl<F: Float, T: Target<F>> simd::Work for AllFit<'_, F, T> {
         // without an early exit, so that it vectorises
         let (labels, classes, ignored) = (self.labels.iter(), self.classes, self.ignored);
         if ignored.exist() {
-            let fits = |label: T| (label.class() < classes) | ignored.contain(label.label());
+            let ignored = ignored.among();
+            let fits = |label: T| (label.class() < classes) | ignored.contain(label);
             labels.fold(true, |all, &label| all & fits(label))
         } else {
             labels.fold(true, |all, label| all & (label.class() < classes))

@@ -73,7 +73,7 @@ fn of_rows<F: Float>(
     let items = classes.chunks_mut(ROWS).zip(left_out.chunks_mut(ROWS));
     for (index, (classes, left_out)) in items.enumerate() {
         let start = start + index * ROWS;
-        let group = rows.part_of(all, start..start + classes.len(), panel, copy);
+        let group = rows.consecutive_short(all, start..start + classes.len(), panel, copy);
         let named = named_of_short(group, panel);
         for ((class, left_out), named) in classes.iter_mut().zip(left_out).zip(named) {
             *class = named.unwrap_or(0);

@@ -94,7 +94,7 @@ fn groups<F: Float>(rows: &AnyRows<'_, F>, scratch: &mut Panel<F>) -> bool {
     let (all, copy) = (rows.slice(), copy.as_flattened_mut());
     (0..rows.nrows()).step_by(ROWS).all(|start| {
         let end = (start + ROWS).min(rows.nrows());
-        let group = rows.part_of(all, start..end, panel, copy);
+        let group = rows.consecutive_short(all, start..end, panel, copy);
         are_short_one_hot(group, end - start, panel)
     })
 }

@@ -102,7 +102,7 @@ fn batches<F: Float>(
             .scores
             .map(|view| consecutive(&view.slice_axis_move(Axis(0), slice), panel, score_copy));
         let targets = match &rows.targets {
-            Targets::Dense(rows) if is_dense => BatchTargets::Dense(rows.part_of(
+            Targets::Dense(rows) if is_dense => BatchTargets::Dense(rows.consecutive_short(
                 rows.slice(),
                 start..start + n,
                 panel,

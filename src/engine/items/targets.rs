@@ -55,21 +55,24 @@ impl<F: Float, T: Target<F>> LabelSource<F> for ArrayView1<'_, T> {
         // A strided iterator takes several times as long as this.
         let each = Zip::from(ArrayViewMut1::from(&mut *classes)).and(&labels);
         each.for_each(|class, label| *class = label.class());
+        if !ignored.exist() {
+            return false;
+        }
+        let ignored = ignored.among::<T>();
+        let each = Zip::from(ArrayViewMut1::from(&mut *left_out)).and(&labels);
+        each.for_each(|left_out, &label| *left_out = ignored.contain(label));
         let mut any = false;
-        if ignored.exist() {
-            let each = Zip::from(ArrayViewMut1::from(classes)).and(ArrayViewMut1::from(left_out));
-            each.and(&labels).for_each(|class, left_out, label| {
-                if ignored.contain(label.label()) {
-                    (*class, *left_out, any) = (0, true, true);
-                }
-            });
+        for (class, &left_out) in classes.iter_mut().zip(&*left_out) {
+            // a mask: of a condition the compiler would make a branch
+            *class &= usize::from(left_out).wrapping_sub(1);
+            any |= left_out;
         }
         any
     }
 
     fn class(&self, item: usize, ignored: &Ignored<'_, F>) -> Option<usize> {
-        let label = self.get(item)?;
-        (!ignored.contain(label.label())).then(|| label.class())
+        let &label = self.get(item)?;
+        (!ignored.among().contain(label)).then(|| label.class())
     }
 }
 
@@ -186,13 +189,15 @@ impl<'t, F: Float> AnyRows<'t, F> {
 
     /// Some rows, one after the other; a copy where they are not.
     pub(super) fn consecutive<'r>(&'r self, rows: Range<usize>, copy: &'r mut [F]) -> &'r [F] {
-        self.part_of(self.slice(), rows, &mut [], copy)
+        match self.slice() {
+            Some(all) => self.of_all(all, rows),
+            None => self.copied(rows, copy, gather),
+        }
     }
 
-    /// The same, where [`slice`](Self::slice) is known. With a panel of as many classes, at most [`ROWS`] rows are copied
-    /// by way of it.
+    /// The same of at most [`ROWS`] short rows, where [`slice`](Self::slice) is known; the panel has as many classes.
     #[inline]
-    pub(super) fn part_of<'r>(
+    pub(super) fn consecutive_short<'r>(
         &self,
         all: Option<&'r [F]>,
         rows: Range<usize>,
@@ -200,21 +205,26 @@ impl<'t, F: Float> AnyRows<'t, F> {
         copy: &'r mut [F],
     ) -> &'r [F] {
         match all {
-            Some(all) => &all[rows.start * self.ncols()..rows.end * self.ncols()],
-            None => self.copied(rows, panel, copy),
+            Some(all) => self.of_all(all, rows),
+            None => self.copied(rows, copy, |rows, copy| gather_short(rows, panel, copy)),
         }
     }
 
-    fn copied<'c>(&self, rows: Range<usize>, panel: &mut Panel<F>, copy: &'c mut [F]) -> &'c [F] {
+    #[inline]
+    fn of_all<'r>(&self, all: &'r [F], rows: Range<usize>) -> &'r [F] {
+        &all[rows.start * self.ncols()..rows.end * self.ncols()]
+    }
+
+    fn copied<'c>(
+        &self,
+        rows: Range<usize>,
+        copy: &'c mut [F],
+        gather_floats: impl FnOnce(&ArrayView2<'_, F>, &mut [F]),
+    ) -> &'c [F] {
         let copy = &mut copy[..rows.len() * self.ncols()];
         match self {
             Self::Floats(view) => {
-                let view = view.slice_axis(Axis(0), Slice::from(rows));
-                if panel.is_empty() {
-                    gather(&view, copy);
-                } else {
-                    gather_short(&view, panel, copy);
-                }
+                gather_floats(&view.slice_axis(Axis(0), Slice::from(rows)), copy);
             }
             Self::Others(others) => others.source.gather(others.of(rows), copy),
         }
