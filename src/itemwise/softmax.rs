@@ -297,7 +297,7 @@ impl<F: Float> LongRow<F> {
             terms.fill(F::nan());
             return;
         }
-        if let Some(class) = self.largest.class(part, logits) {
+        if let Some(class) = self.largest.final_class(part, logits) {
             self.maximal = Some(class);
         }
         self.terms_again(part, logits, terms);

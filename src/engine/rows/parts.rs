@@ -137,11 +137,21 @@ impl<F: Float> Largest<F> {
     /// The first class that has it, if it is in this part.
     #[inline(always)]
     pub(crate) fn class(&self, part: Part, values: &[F]) -> Option<usize> {
-        if part.start == self.start {
-            position(values, self.value).map(|offset| part.start + offset)
-        } else {
-            None
+        if part.start != self.start {
+            return None;
         }
+        let offset = position(values, self.value)?;
+        Some(part.start + offset)
+    }
+
+    /// The same, to be asked for once a row.
+    #[inline(always)]
+    pub(crate) fn final_class(&self, part: Part, values: &[F]) -> Option<usize> {
+        if part.start != self.start {
+            return None;
+        }
+        let offset = position_of_present(values, self.value)?;
+        Some(part.start + offset)
     }
 }
 
@@ -180,7 +190,21 @@ pub(super) fn greater<F: Float>(x: F, known: F) -> F {
 #[inline(always)]
 pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
     let (steps, _) = values.as_chunks::<STEP>();
-    // In which step each lane first has it: no branch depends on the place, which cannot be foretold.
+    for (index, step) in steps.iter().enumerate() {
+        // without an early exit, so that it vectorises
+        if step.iter().fold(false, |any, &x| any | (x == value)) {
+            let offset = step.iter().position(|&x| x == value)?;
+            return Some(index * STEP + offset);
+        }
+    }
+    None
+}
+
+/// The same, without a branch that depends on the place, which cannot be foretold: quicker where the value is there.
+#[inline(always)]
+fn position_of_present<F: Float>(values: &[F], value: F) -> Option<usize> {
+    let (steps, _) = values.as_chunks::<STEP>();
+    // In which step each lane first has it.
     let mut places = [F::infinity(); STEP];
     for (index, step) in steps.iter().enumerate().rev() {
         let start = F::narrow((index * STEP) as f64);
@@ -218,8 +242,15 @@ mod tests {
                 values[place] = -1.0;
                 assert_eq!(largest(&values), -1.0, "{place} of {len}");
                 assert_eq!(position(&values, -1.0), Some(place));
+                assert_eq!(position_of_present(&values, -1.0), Some(place));
+                values[(place + len / 2) % len] = -1.0;
+                let first = place.min((place + len / 2) % len);
+                assert_eq!(position(&values, -1.0), Some(first));
+                assert_eq!(position_of_present(&values, -1.0), Some(first));
             }
-            assert_eq!(largest(&vec![f32::NAN; len]), f32::NEG_INFINITY);
+            let nans = vec![f32::NAN; len];
+            assert_eq!(largest(&nans), f32::NEG_INFINITY);
+            assert_eq!(position_of_present(&nans, -1.0), None);
         }
     }
 }
