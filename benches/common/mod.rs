@@ -17,8 +17,14 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 
 pub(crate) const SIZES: [usize; 3] = [1_000, 100_000, 10_000_000];
-pub(crate) const SHAPES: [(usize, usize); 4] =
-    [(128, 10), (65_536, 10), (1_024, 1_000), (256, 32_000)];
+/// Few classes, just more than go across, and many.
+pub(crate) const SHAPES: [(usize, usize); 5] = [
+    (128, 10),
+    (65_536, 10),
+    (4_096, 136),
+    (1_024, 1_000),
+    (256, 32_000),
+];
 
 /// Short measurements, for there are many of them.
 pub(crate) fn criterion() -> Criterion {
