@@ -163,7 +163,7 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
                 1 => across::<F, K, 1>(*self, band, losses),
                 _ => across::<F, K, 3>(*self, band, losses),
             },
-            n if n <= IN_TURN => passes::<F, K, IN_TURN>(*self, band, losses, room),
+            n if n <= IN_TURN => of_few(*self, band, losses, room),
             n if n <= TOGETHER => of_many::<F, K, TOGETHER>(*self, band, losses, room),
             _ => of_many::<F, K, ABREAST>(*self, band, losses, room),
         }
@@ -186,6 +186,18 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
     }
 }
 
+fn of_few<F: Float, K: RowKernel<F>>(
+    kernel: K,
+    band: &mut Band<'_, '_, F>,
+    losses: &mut [F],
+    room: Room<'_, F>,
+) {
+    // Not a constant that is copied, as below, which takes as long as a row. Without optimisation it is the other way
+    // round: this is copied several times, which a stack has no room for where there are many.
+    let mut known: [_; IN_TURN] = from_fn(|_| None);
+    passes(kernel, band, &mut known, losses, room);
+}
+
 #[inline(never)] // its frame is large
 fn of_many<F: Float, K: RowKernel<F>, const ROWS: usize>(
     kernel: K,
@@ -193,17 +205,18 @@ fn of_many<F: Float, K: RowKernel<F>, const ROWS: usize>(
     losses: &mut [F],
     room: Room<'_, F>,
 ) {
-    passes::<F, K, ROWS>(kernel, band, losses, room);
+    let mut known: [_; ROWS] = [const { None }; _];
+    passes(kernel, band, &mut known, losses, room);
 }
 
-/// The passes over at most `ROWS` rows.
-fn passes<F: Float, K: RowKernel<F>, const ROWS: usize>(
+/// The passes over some rows, with room for what is known of each.
+fn passes<F: Float, K: RowKernel<F>>(
     kernel: K,
     band: &mut Band<'_, '_, F>,
+    known: &mut [Option<K::Known>],
     losses: &mut [F],
     room: Room<'_, F>,
 ) {
-    let mut known: [_; ROWS] = from_fn(|_| None);
     simd::dispatch(Passes {
         kernel,
         known: &mut known[..band.items.len()],
@@ -221,7 +234,7 @@ fn across<F: Float, K: RowKernel<F>, const SUMS: usize>(
     losses: &mut [F],
 ) {
     let mut sums = [const { LanesAcross::ZERO }; SUMS];
-    let mut known: [_; ABREAST] = from_fn(|_| None);
+    let mut known: [_; ABREAST] = [const { None }; _];
     let known = &mut known[..band.items.len()];
     let passes = K::PASSES
         .iter()
