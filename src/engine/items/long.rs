@@ -1,4 +1,4 @@
-//! Long rows: one by one where they are contiguous, else copied, as a whole or part by part.
+//! Long rows: in turn where they are contiguous, else copied, as a whole or part by part.
 
 use std::array::from_fn;
 use std::ops::Range;

@@ -144,7 +144,7 @@ impl<F: Float> Largest<F> {
         Some(part.start + offset)
     }
 
-    /// The same, to be asked for once a row.
+    /// The same, once all parts were looked at: it is then asked for in one part of a row alone.
     #[inline(always)]
     pub(crate) fn final_class(&self, part: Part, values: &[F]) -> Option<usize> {
         if part.start != self.start {
