@@ -3,9 +3,10 @@
 use ndarray::{Array, ArrayView, Dimension};
 
 use crate::elementwise::{ElementwiseLoss, Scalar, TargetShape};
+use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel, LanesAcross,
-    Piece, ROWS, RowKernel, Strips, as_floats, strips, transpose,
+    Abreast, Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel,
+    LanesAcross, Piece, ROWS, RowKernel, abreast, as_floats, transpose,
 };
 use crate::engine::shape::allocate;
 use crate::engine::span::SpanKernel;
@@ -191,6 +192,7 @@ impl<F: Float> RowKernel<F> for AmongLargest {
     }
 
     type Known = LongRow<F>;
+    type Sums = [Lanes; 0];
     type Pass = ();
     const PASSES: &'static [((), Access)] = &[(
         (),
@@ -227,28 +229,25 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         _: &mut [LanesAcross],
     ) {
         let (zero, one) = (F::zero(), F::one());
-        let own = strips(known, F::nan(), |row| row.own);
+        let own = abreast(known, F::nan(), |row| row.own);
         for (part, columns) in columns.stretches() {
             // Where in this part the label is, or −1 before it.
-            let labels = strips(known, zero, |row| {
+            let labels = abreast(known, zero, |row| {
                 let offset = row.label as f64 - part.start as f64;
                 F::narrow(offset.clamp(-1.0, part.len as f64))
             });
-            let mut before: Strips<F> = [[zero; ROWS]; _];
+            let mut before: Abreast<F> = [zero; _];
             let mut class = zero;
             for column in columns.each() {
-                for (strip, scores) in column.scores() {
-                    let (own, labels) = (&own[strip], &labels[strip]);
-                    let before = &mut before[strip];
-                    for i in 0..ROWS {
-                        let x = scores[i];
-                        let first = x > own[i] || (x == own[i] && class < labels[i]);
-                        before[i] += if first { one } else { zero };
-                    }
+                let scores = column.scores();
+                for row in 0..scores.len() {
+                    let x = scores[row];
+                    let first = x > own[row] || (x == own[row] && class < labels[row]);
+                    before[row] += if first { one } else { zero };
                 }
                 class += one;
             }
-            for (row, before) in known.iter_mut().zip(before.as_flattened()) {
+            for (row, before) in known.iter_mut().zip(&before) {
                 if let Some(row) = row {
                     row.before += before.widen() as usize;
                 }
@@ -257,7 +256,7 @@ impl<F: Float> RowKernel<F> for AmongLargest {
     }
 
     #[inline(always)]
-    fn part(self, (): (), known: &mut LongRow<F>, piece: Piece<'_, F>) {
+    fn part(self, (): (), known: &mut LongRow<F>, _: &mut Self::Sums, piece: Piece<'_, F>) {
         let Piece { part, scores, .. } = piece;
         let (label, own) = (known.label, known.own);
         // Of equal scores those before the label's come first.
@@ -267,12 +266,18 @@ impl<F: Float> RowKernel<F> for AmongLargest {
     }
 
     #[inline(always)]
+    fn adopt(self, (): (), known: &mut LongRow<F>, section: &LongRow<F>) {
+        known.before += section.before;
+    }
+
+    #[inline(always)]
     fn finish(self, known: &LongRow<F>) -> F {
         self.value(known.before, known.own)
     }
 }
 
 /// A long row between its parts.
+#[derive(Clone)]
 pub(crate) struct LongRow<F> {
     label: usize,
     own: F,

@@ -78,8 +78,10 @@ pub trait Arithmetic: Copy {
     fn accumulate(lanes: &mut Lanes, values: &[Self]);
     /// Adds values none of which is negative, a multiple of four, with at most two roundings each; `sums` is room to work in.
     fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>);
-    /// The sum of the lanes of a row, rounded to 53 bits.
-    fn total_of_row(lanes: &Lanes) -> f64;
+    /// The sum of the lanes of a section of a row, to 53 bits at least.
+    fn total_of_section(lanes: &Lanes) -> Pair;
+    /// Adds the sum of the next section of a row.
+    fn add_section(total: &mut Pair, section: Pair);
     /// Adds the exact products, but nothing where the weight is 0.
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
     /// `weight / divisor`, rounded.
@@ -146,9 +148,14 @@ impl Arithmetic for f32 {
     }
 
     #[inline(always)]
-    fn total_of_row(lanes: &Lanes) -> f64 {
+    fn total_of_section(lanes: &Lanes) -> Pair {
         // 29 bits more than are needed
-        lanes.rounded_total()
+        Pair::from(lanes.rounded_total())
+    }
+
+    #[inline(always)]
+    fn add_section(total: &mut Pair, section: Pair) {
+        total.hi += section.hi;
     }
 
     #[inline(always)]
@@ -211,8 +218,13 @@ impl Arithmetic for f64 {
     }
 
     #[inline(always)]
-    fn total_of_row(lanes: &Lanes) -> f64 {
-        lanes.total().value()
+    fn total_of_section(lanes: &Lanes) -> Pair {
+        lanes.total()
+    }
+
+    #[inline(always)]
+    fn add_section(total: &mut Pair, section: Pair) {
+        *total = total.join(section);
     }
 
     #[inline(always)]

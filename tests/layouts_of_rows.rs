@@ -1,5 +1,6 @@
-//! Rows of scores in every layout give the same bits: activations and accuracies, which are not in the catalogue, and
-//! losses of rows that random scores seldom make: ties, the largest score at the target, logits too large to be scaled.
+//! Rows of scores in every layout, and on any number of threads that share a row, give the same bits: activations and
+//! accuracies, which are not in the catalogue, and losses of rows that random scores seldom make: ties, the largest
+//! score at the target, logits too large to be scaled.
 #![allow(clippy::unwrap_used)]
 
 use ndarray::{Array, Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Dimension, Slice};
@@ -197,25 +198,29 @@ fn hinge_losses<F: Float>() {
     }
 }
 
+/// The same with some rows as far from 0 as logits of these distances can be, and some of the greatest distances.
+fn logits<F: Float>(shape: (usize, usize)) -> Array2<F> {
+    let far = F::from(0.01).unwrap() / F::epsilon();
+    let mut x = scores::<F>(shape);
+    for (index, mut row) in x.rows_mut().into_iter().enumerate() {
+        match index % 7 {
+            3 => row.mapv_inplace(|x| x + far),
+            // One so far below the others that their difference overflows.
+            5 => {
+                row.fill(F::max_value() * F::from(0.9).unwrap());
+                row[index % shape.1] *= -F::one();
+            }
+            _ => {}
+        }
+    }
+    x
+}
+
 fn crossentropies<F: Float>() {
     let loss = CategoricalCrossentropyWithLogits::default();
     let smoothed = loss.label_smoothing(F::from(0.1).unwrap()).unwrap();
-    // As far from 0 as logits of these distances can be.
-    let far = F::from(0.01).unwrap() / F::epsilon();
     for shape in SHAPES {
-        let mut x = scores::<F>(shape);
-        for (index, mut row) in x.rows_mut().into_iter().enumerate() {
-            match index % 7 {
-                3 => row.mapv_inplace(|x| x + far),
-                // One so far below the others that their difference overflows.
-                5 => {
-                    row.fill(F::max_value() * F::from(0.9).unwrap());
-                    row[index % shape.1] *= -F::one();
-                }
-                _ => {}
-            }
-        }
-        let x = Laid::new(x);
+        let x = Laid::new(logits::<F>(shape));
         let labels = labels(&x.plain);
         let counts =
             Array2::from_shape_fn(shape, |(row, class)| ((row * 31 + class * 17) % 5) as u8);
@@ -296,6 +301,110 @@ fn crossentropies_in_every_layout() {
 fn activations_in_every_layout() {
     activations::<f32>();
     activations::<f64>();
+}
+
+/// What every loss of rows, and every activation, makes of these: all numbers in one array for each.
+fn all_results<F: Float>(
+    x: ArrayView2<'_, F>,
+    t: ArrayView2<'_, F>,
+    labels: &Array1<usize>,
+    by_columns: bool,
+) -> Vec<(&'static str, Array2<F>)> {
+    let (items, classes) = x.dim();
+    let plain = CategoricalCrossentropyWithLogits::default();
+    let smoothed = plain.label_smoothing(F::from(0.1).unwrap()).unwrap();
+    let mut all = Vec::new();
+    // The gradient, and the losses as one more column.
+    let mut add = |what, write: &dyn Fn(&mut Array1<F>, ArrayViewMut2<'_, F>)| {
+        let mut of_items = Array1::zeros(items);
+        let mut out = if by_columns {
+            Array2::zeros((classes, items)).reversed_axes()
+        } else {
+            Array2::zeros((items, classes))
+        };
+        write(&mut of_items, out.view_mut());
+        out.push_column(of_items.view()).unwrap();
+        all.push((what, out));
+    };
+    add("cross-entropy", &|loss, mut out| {
+        plain
+            .loss_and_gradient_into(x, labels, loss, &mut out)
+            .unwrap();
+    });
+    add("smoothed cross-entropy", &|loss, mut out| {
+        smoothed
+            .loss_and_gradient_into(x, labels, loss, &mut out)
+            .unwrap();
+    });
+    add("cross-entropy of rows", &|loss, mut out| {
+        plain.loss_and_gradient_into(x, t, loss, &mut out).unwrap();
+    });
+    add("smoothed cross-entropy in place", &|_, mut out| {
+        out.assign(&x);
+        smoothed
+            .objective_and_gradient_in_place(&mut out, t, Aggregate::Sum)
+            .unwrap();
+    });
+    add("cross-entropy of probabilities", &|loss, mut out| {
+        CategoricalCrossentropy
+            .loss_and_gradient_into(t, t, loss, &mut out)
+            .unwrap();
+    });
+    add("hinge", &|loss, mut out| {
+        MulticlassHingeLoss::default()
+            .loss_and_gradient_into(x, labels, loss, &mut out)
+            .unwrap();
+    });
+    add("softmax", &|sums, mut out| {
+        sums.assign(&log_sum_exp(x).unwrap());
+        softmax_into(x, &mut out).unwrap();
+    });
+    add("log_softmax", &|right, mut out| {
+        right.assign(&categorical_accuracy(x, labels, 5).unwrap());
+        log_softmax_into(x, &mut out).unwrap();
+    });
+    add("softmax_vjp", &|_, mut out| {
+        softmax_vjp_into(x, t, &mut out).unwrap();
+    });
+    all
+}
+
+fn sections<F: Float>() {
+    let pool = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap()
+    };
+    // One row, several, and so many that they are seen by their columns, of `f64` more than are treated together.
+    for shape in [(1, 40_001), (5, 17_000), (130, 16_400)] {
+        let x = Laid::new(logits::<F>(shape));
+        let labels = labels(&x.plain);
+        let t = Array2::from_shape_fn(shape, |(row, class)| {
+            F::from((row * 31 + class * 17) % 5).unwrap() / F::from(8).unwrap()
+        });
+        let t = Laid::new(t);
+        let want = pool(1).install(|| all_results(x.plain.view(), t.plain.view(), &labels, false));
+        for threads in [1, 2, 3] {
+            let pool = pool(threads);
+            let layouts = [x.plain.view(), x.fortran.t(), x.views()[1].1];
+            let targets = [t.fortran.t(), t.fortran.t(), t.plain.view()];
+            for (x, t) in layouts.into_iter().zip(targets) {
+                for by_columns in [false, true] {
+                    let got = pool.install(|| all_results(x, t, &labels, by_columns));
+                    for ((what, got), (_, want)) in got.iter().zip(&want) {
+                        let strides = x.strides();
+                        let case = format!("{what}, {shape:?} {strides:?}, {threads} threads");
+                        same(&case, got, want);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn sections_on_any_number_of_threads() {
+    sections::<f32>();
+    sections::<f64>();
 }
 
 /// Elements none of whose operands lie as any other does: a copy of each, of as much as is copied at a time.

@@ -25,8 +25,8 @@ fn counted<T>(work: impl FnOnce() -> T) -> (T, usize) {
 
 /// What a call may ask for besides its results.
 fn allowance() -> usize {
-    // One for the calling thread, and those of the pool.
-    (64 << 10) * (1 + std::thread::available_parallelism().map_or(1, usize::from))
+    // One for the calling thread, and those of the pool, each with what it knows of the rows that it has a section of.
+    (96 << 10) * (1 + std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[track_caller]
@@ -304,7 +304,7 @@ fn plain_functions() {
 
 /// As many classes as a language model has words: one buffer, the caller's.
 fn large_vocabularies() {
-    for (items, classes) in [(256, 32_000), (64, 128_000)] {
+    for (items, classes) in [(256, 32_000), (64, 128_000), (1, 2_000_000)] {
         let logits = ArrayD::from_shape_fn(vec![items, classes], |index| (index[1] % 17) as f32);
         let labels = ArrayD::from_shape_fn(vec![items], |index| (index[0] * 499 % classes) as u32);
         let mut gradient = ArrayD::zeros(vec![items, classes]);
@@ -321,6 +321,13 @@ fn large_vocabularies() {
             });
             assert!(in_place == gradient, "{case}");
         }
+        // Threads share sections of rows.
+        let columns = logits.t().as_standard_layout().into_owned();
+        let mut gradient = gradient.t().as_standard_layout().into_owned();
+        allocates_nothing(&format!("{items} × {classes}, transposed"), || {
+            let mut gradient = gradient.view_mut().reversed_axes();
+            plain.objective_and_gradient_into(columns.t(), &labels, Aggregate::Mean, &mut gradient)
+        });
     }
 }
 

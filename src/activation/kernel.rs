@@ -2,13 +2,13 @@
 
 use crate::Float;
 use crate::compiled::OfItems;
-use crate::engine::reduce::Lanes;
+use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Maxima, Piece, Present, ROWS, RowKernel, strips, transpose, transpose_back,
+    ABREAST, Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
+    LanesAcross, Maxima, Piece, Present, ROWS, RowKernel, abreast, transpose, transpose_back,
     update,
 };
-use crate::itemwise::softmax::{self, Pass, SummariesAcross, Summary};
+use crate::itemwise::softmax::{self, Pass, Summary, summaries_across};
 
 /// What an element of the result needs to know of its row.
 #[derive(Clone, Copy)]
@@ -140,6 +140,7 @@ impl<A: Activation> AlongClasses<A> {
             scores: A::READS_LOGITS,
             targets: A::SUMS_UP,
             gradient: Gradient::Updated,
+            adds_up: false,
             across: true,
         },
     );
@@ -148,6 +149,7 @@ impl<A: Activation> AlongClasses<A> {
         Access {
             targets: true,
             gradient: Gradient::Read,
+            adds_up: true,
             across: true,
             ..Access::NONE
         },
@@ -159,12 +161,13 @@ impl<A: Activation> AlongClasses<A> {
 }
 
 /// A long row between its parts.
+#[derive(Clone)]
 pub(crate) struct LongRow<F: Float> {
     coefficient: F,
     /// Whether there is a NaN in a row without a finite maximum. In any other, its term makes one of the sum.
     any_nan: bool,
     softmax: softmax::LongRow<F>,
-    sum: Lanes,
+    sum: Pair,
     /// What the sum comes to.
     dot: F,
 }
@@ -176,6 +179,12 @@ impl<F: Float> LongRow<F> {
             summary: self.softmax.summary(),
             dot: self.dot,
         }
+    }
+
+    /// Adds the sum of a section.
+    #[inline(always)]
+    fn add(&mut self, sum: &Lanes) {
+        F::add_section(&mut self.sum, F::total_of_section(sum));
     }
 }
 
@@ -203,24 +212,24 @@ fn sum_across<F: Float, A: Activation>(
     let [sums, ..] = sums else {
         return;
     };
-    let summaries = SummariesAcross::of(known);
+    let summaries = summaries_across(known);
+    let mut products = [F::zero(); ABREAST];
     sums.clear();
     for (_, columns) in columns.stretches() {
         for (offset, column) in columns.each().enumerate() {
-            for strip in column.strips() {
-                let (terms, cotangents) = (strip.kept(), strip.targets());
-                let mut products = [F::zero(); ROWS];
-                for i in 0..ROWS {
-                    let probability = terms[i] * summaries.row(strip.index, i).inverse;
-                    products[i] = A::part(probability, cotangents[i]);
-                }
-                sums.add(offset, strip.index, &products);
+            let (terms, cotangents) = (&*column.gradient, column.targets);
+            let rows = terms.len();
+            let products = &mut products[..rows];
+            for i in 0..rows {
+                let probability = terms[i] * summaries.row(i).inverse;
+                products[i] = A::part(probability, cotangents[i]);
             }
+            sums.add(offset, products);
         }
     }
     for (index, row) in known.iter_mut().enumerate() {
         if let Some(row) = row {
-            row.sum = sums.of_row::<F>(index);
+            row.add(&sums.of_row::<F>(index));
         }
     }
 }
@@ -231,29 +240,25 @@ fn elements_across<F: Float, A: Activation>(
     known: &mut [Option<LongRow<F>>],
     mut columns: Columns<'_, F>,
 ) {
-    let summaries = SummariesAcross::of(known);
-    let dots = strips(known, F::zero(), |row| row.dot);
-    let coefficients = strips(known, F::zero(), |row| row.coefficient);
+    let summaries = summaries_across(known);
+    let dots = abreast(known, F::zero(), |row| row.dot);
+    let coefficients = abreast(known, F::zero(), |row| row.coefficient);
     let present = Present::of(known);
+    let (mut copy, nothing) = ([F::zero(); ABREAST], [F::nan(); ABREAST]);
     for (_, columns) in columns.stretches() {
         for column in columns.each() {
-            for strip in column.strips() {
-                let (index, terms) = (strip.index, strip.kept());
-                let others = if A::READS_LOGITS {
-                    strip.scores()
-                } else {
-                    strip.targets()
+            let cotangents = column.targets;
+            let (logits, gradient) = column.scores_and_gradient(&mut copy);
+            let others = if A::READS_LOGITS { logits } else { cotangents };
+            let rows = gradient.len();
+            let others = if others.is_empty() { &nothing } else { others };
+            for i in 0..rows {
+                let of_row = Known {
+                    summary: summaries.row(i),
+                    dot: dots[i],
                 };
-                let mut values = [F::zero(); ROWS];
-                for i in 0..ROWS {
-                    let of_row = Known {
-                        summary: summaries.row(index, i),
-                        dot: dots[index][i],
-                    };
-                    let value = A::element(&of_row, terms[i], others[i]) * coefficients[index][i];
-                    values[i] = present.only(index, i, value);
-                }
-                strip.write(&values);
+                let value = A::element(&of_row, gradient[i], others[i]) * coefficients[i];
+                gradient[i] = present.only(i, value);
             }
         }
     }
@@ -319,6 +324,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
     }
 
     type Known = LongRow<F>;
+    type Sums = [Lanes; 1];
     type Pass = Pass;
     const PASSES: &'static [(Pass, Access)] = if A::SUMS_UP {
         &Self::SUMMING
@@ -332,7 +338,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
             coefficient: item.coefficient,
             any_nan: false,
             softmax: softmax::LongRow::new(),
-            sum: Lanes::ZERO,
+            sum: Pair::ZERO,
             dot: F::zero(),
         }
     }
@@ -357,7 +363,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                     if let Some(row) = row
                         && !row.softmax.is_defined()
                     {
-                        row.any_nan = columns.any_nan(index);
+                        row.any_nan |= columns.any_nan(index);
                     }
                 }
                 // No element needs its term.
@@ -376,7 +382,13 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
     }
 
     #[inline(always)]
-    fn part(self, pass: Pass, known: &mut LongRow<F>, mut piece: Piece<'_, F>) {
+    fn part(
+        self,
+        pass: Pass,
+        known: &mut LongRow<F>,
+        [sum]: &mut Self::Sums,
+        mut piece: Piece<'_, F>,
+    ) {
         if let (Pass::Sum | Pass::Gradient, false) = (pass, A::READS_LOGITS) {
             known.softmax.recall(&mut piece);
         }
@@ -394,7 +406,9 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                 if !known.softmax.is_defined() {
                     known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
                 }
-                known.softmax.terms(part, scores, gradient, &mut work.sums);
+                known
+                    .softmax
+                    .terms(part, scores, gradient, sum, &mut work.sums);
             }
             Pass::Sum | Pass::Gradient if !A::READS_LOGITS && !known.softmax.is_defined() => {}
             Pass::Sum => {
@@ -408,7 +422,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                     let term = known.softmax.maximal_term;
                     products[offset] = A::part(term * summary.inverse, targets[offset]);
                 }
-                F::accumulate(known.sum.in_memory(), products);
+                F::accumulate(sum.in_memory(), products);
             }
             Pass::Gradient => {
                 let of_row = known.of_row();
@@ -433,11 +447,33 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
     }
 
     #[inline(always)]
+    fn close(self, pass: Pass, known: &mut LongRow<F>, [sum]: &Self::Sums) {
+        match pass {
+            Pass::Terms => known.softmax.add_others(sum),
+            Pass::Sum => known.add(sum),
+            Pass::Maximum | Pass::Gradient => {}
+        }
+    }
+
+    #[inline(always)]
+    fn adopt(self, pass: Pass, known: &mut LongRow<F>, section: &LongRow<F>) {
+        match pass {
+            Pass::Maximum => known.softmax.adopt_maximum(&section.softmax),
+            Pass::Terms => {
+                known.any_nan |= section.any_nan;
+                known.softmax.adopt_terms(&section.softmax);
+            }
+            Pass::Sum => F::add_section(&mut known.sum, section.sum),
+            Pass::Gradient => {}
+        }
+    }
+
+    #[inline(always)]
     fn after(self, pass: Pass, known: &mut LongRow<F>) {
         match pass {
             Pass::Maximum => known.softmax.with_maximum(),
             Pass::Terms => known.softmax.with_terms(),
-            Pass::Sum => known.dot = F::narrow(F::total_of_row(&known.sum)),
+            Pass::Sum => known.dot = F::narrow(known.sum.value()),
             Pass::Gradient => {}
         }
     }

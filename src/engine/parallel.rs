@@ -9,7 +9,6 @@ pub(crate) const CHUNK: usize = 4096;
 ///
 /// In a loop of calls the pool's threads are still awake: 25 µs of squared errors then take 18 µs on two cores. Where they
 /// have fallen asleep, waking them takes 10 to 20 µs, and such a call lasts 50 µs in place of 40.
-#[cfg(feature = "rayon")]
 const WORTH_A_THREAD: f64 = 12_000.0;
 
 /// Something to do that divides itself in a way that depends on nothing but its size.
@@ -47,8 +46,7 @@ fn divide<W: Divisible>(work: W, grain: usize) -> Pair {
 /// The number of elements from which on work is shared.
 #[cfg(feature = "rayon")]
 pub(crate) fn grain(size: usize, cost: f32) -> usize {
-    let total = size as f64 * f64::from(cost);
-    if total < 2.0 * WORTH_A_THREAD || rayon::current_num_threads() == 1 {
+    if !is_worth_threads(size as f64 * f64::from(cost)) {
         return usize::MAX;
     }
     // A few pieces for each thread, so that one that was interrupted does not hold up the rest.
@@ -60,6 +58,11 @@ pub(crate) fn grain(size: usize, cost: f32) -> usize {
 #[cfg(not(feature = "rayon"))]
 pub(crate) fn grain(_size: usize, _cost: f32) -> usize {
     usize::MAX
+}
+
+/// Whether so many nanoseconds of work are to be shared.
+pub(crate) fn is_worth_threads(total: f64) -> bool {
+    threads() > 1 && total >= 2.0 * WORTH_A_THREAD
 }
 
 /// The number of threads that share work.

@@ -3,10 +3,10 @@
 use ndarray::{Array, ArrayView, Dimension};
 
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
-use crate::engine::reduce::Lanes;
+use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, Present, ROWS, RowKernel, strips, transpose,
+    ABREAST, Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
+    LanesAcross, Piece, Present, ROWS, RowKernel, abreast, transpose,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -169,6 +169,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
     }
 
     type Known = LongRow<F>;
+    type Sums = [Lanes; 1];
     type Pass = ();
     const PASSES: &'static [((), Access)] = &[(
         (),
@@ -176,6 +177,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
             scores: true,
             targets: true,
             gradient: Gradient::Written,
+            adds_up: true,
             across: true,
         },
     )];
@@ -189,7 +191,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
     #[inline(always)]
     fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
         LongRow {
-            losses: Lanes::ZERO,
+            losses: Pair::ZERO,
             coefficient: item.coefficient,
         }
     }
@@ -212,38 +214,32 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         };
         losses.clear();
         let (zero, one) = (F::zero(), F::one());
-        let coefficients = strips(known, zero, |row| row.coefficient);
+        let coefficients = abreast(known, zero, |row| row.coefficient);
         let present = Present::of(known);
-        let wants_gradient = columns.has_gradient();
+        let (mut copy, mut values) = ([zero; ABREAST], [zero; ABREAST]);
         for (_, columns) in columns.stretches() {
             for (place, column) in columns.each().enumerate() {
-                for strip in column.strips() {
-                    let (p, t) = (strip.scores(), strip.targets());
-                    let (mut values, mut derivatives) = ([zero; ROWS], [zero; ROWS]);
-                    let wanted = wants_gradient.then_some(&mut derivatives[..]);
-                    terms(&p, &t, one, &mut values, wanted);
-                    losses.add(place, strip.index, &values);
-                    if wants_gradient {
-                        let coefficients = &coefficients[strip.index];
-                        let mut gradient = [zero; ROWS];
-                        for i in 0..ROWS {
-                            let g = derivatives[i] * coefficients[i];
-                            gradient[i] = present.only(strip.index, i, g);
-                        }
-                        strip.write(&gradient);
-                    }
+                let t = column.targets;
+                let (p, gradient) = column.scores_and_gradient(&mut copy);
+                let values = &mut values[..p.len()];
+                let wanted = (!gradient.is_empty()).then_some(&mut *gradient);
+                terms(p, t, one, values, wanted);
+                losses.add(place, values);
+                let factors = coefficients.iter().enumerate();
+                for (g, (row, &coefficient)) in gradient.iter_mut().zip(factors) {
+                    *g = present.only(row, *g * coefficient);
                 }
             }
         }
         for (index, row) in known.iter_mut().enumerate() {
             if let Some(row) = row {
-                row.losses = losses.of_row::<F>(index);
+                self.close((), row, &[losses.of_row::<F>(index)]);
             }
         }
     }
 
     #[inline(always)]
-    fn part(self, (): (), known: &mut LongRow<F>, piece: Piece<'_, F>) {
+    fn part(self, (): (), known: &mut LongRow<F>, sums: &mut Self::Sums, piece: Piece<'_, F>) {
         let Piece {
             scores,
             targets,
@@ -253,18 +249,30 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         let values = &mut piece.work.values[..piece.part.len];
         let gradient = piece.wants_gradient.then_some(gradient);
         terms(scores, targets, known.coefficient, values, gradient);
-        F::accumulate(known.losses.in_memory(), values);
+        let [losses] = sums;
+        F::accumulate(losses.in_memory(), values);
+    }
+
+    #[inline(always)]
+    fn close(self, (): (), known: &mut LongRow<F>, [losses]: &Self::Sums) {
+        F::add_section(&mut known.losses, F::total_of_section(losses));
+    }
+
+    #[inline(always)]
+    fn adopt(self, (): (), known: &mut LongRow<F>, section: &LongRow<F>) {
+        F::add_section(&mut known.losses, section.losses);
     }
 
     #[inline(always)]
     fn finish(self, known: &LongRow<F>) -> F {
-        F::narrow(F::total_of_row(&known.losses))
+        F::narrow(known.losses.value())
     }
 }
 
 /// A long row between its parts; labels are picked.
+#[derive(Clone)]
 pub(crate) struct LongRow<F> {
-    losses: Lanes,
+    losses: Pair,
     coefficient: F,
 }
 

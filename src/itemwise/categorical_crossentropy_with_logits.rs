@@ -9,6 +9,7 @@ use long_rows::LongRow;
 use super::softmax::{self, Pass};
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
+use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
     LanesAcross, Maxima, Piece, ROWS, RowKernel, as_floats, transpose, transpose_back,
@@ -137,6 +138,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
     }
 
     type Known = LongRow<F>;
+    type Sums = [Lanes; 3];
     type Pass = Pass;
     const PASSES: &'static [(Pass, Access)] = &[
         (Pass::Maximum, softmax::MAXIMUM),
@@ -192,12 +194,26 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
     }
 
     #[inline(always)]
-    fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
+    fn part(self, pass: Pass, known: &mut LongRow<F>, sums: &mut Self::Sums, piece: Piece<'_, F>) {
         match pass {
             Pass::Maximum => known.look(piece),
-            Pass::Terms => known.terms(piece),
+            Pass::Terms => known.terms(sums, piece),
             Pass::Sum => {}
             Pass::Gradient => known.gradient(piece),
+        }
+    }
+
+    #[inline(always)]
+    fn close(self, _: Pass, known: &mut LongRow<F>, sums: &Self::Sums) {
+        known.close(sums);
+    }
+
+    #[inline(always)]
+    fn adopt(self, pass: Pass, known: &mut LongRow<F>, section: &LongRow<F>) {
+        match pass {
+            Pass::Maximum => known.adopt_maximum(section),
+            Pass::Terms => known.adopt_terms(section),
+            Pass::Sum | Pass::Gradient => {}
         }
     }
 

@@ -4,10 +4,11 @@ use ndarray::{Array, ArrayView, Dimension};
 
 use super::{ClassTargetShape, ItemwiseLoss};
 use crate::elementwise::binary_hinge_loss::check_margin;
+use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
-    Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Largest, LargestAcross, Piece, ROWS, RowKernel, Strips, as_floats, offsets,
-    strips, transpose, transpose_back, update,
+    Abreast, Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item,
+    ItemKernel, LanesAcross, Largest, LargestAcross, Piece, ROWS, RowKernel, abreast, as_floats,
+    offsets, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -119,6 +120,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     }
 
     type Known = LongRow<F>;
+    type Sums = [Lanes; 0];
     type Pass = Pass;
     const PASSES: &'static [(Pass, Access)] = &[
         (
@@ -169,7 +171,7 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     }
 
     #[inline(always)]
-    fn part(self, pass: Pass, known: &mut LongRow<F>, piece: Piece<'_, F>) {
+    fn part(self, pass: Pass, known: &mut LongRow<F>, _: &mut Self::Sums, piece: Piece<'_, F>) {
         let part = piece.part;
         match pass {
             Pass::Rivals => {
@@ -189,6 +191,16 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
                 part.write(of_label, piece.gradient);
                 part.write(of_rival, piece.gradient);
             }
+        }
+    }
+
+    #[inline(always)]
+    fn adopt(self, pass: Pass, known: &mut LongRow<F>, section: &LongRow<F>) {
+        if let Pass::Rivals = pass {
+            if known.rival.adopt(&section.rival) {
+                known.rival_class = section.rival_class;
+            }
+            known.any_nan |= section.any_nan;
         }
     }
 
@@ -232,6 +244,7 @@ pub(crate) enum Pass {
 }
 
 /// A long row between its parts.
+#[derive(Clone)]
 pub(crate) struct LongRow<F> {
     label: usize,
     /// Its score.
@@ -270,37 +283,17 @@ impl<F: Float> LongRow<F> {
 /// [`Pass::Rivals`] over several rows.
 #[inline(always)]
 fn rivals_across<F: Float>(known: &mut [Option<LongRow<F>>], mut columns: Columns<'_, F>) {
-    let (zero, one) = (F::zero(), F::one());
-    let mut nans: Strips<F> = [[zero; ROWS]; _];
     for (part, columns) in columns.stretches() {
         // Where in this part the label is, else nowhere.
-        let labels: Strips<F> = offsets(known, part, |row| Some(row.label));
-        let mut rivals = LargestAcross::new();
-        let mut class = zero;
-        for column in columns.each() {
-            for (strip, scores) in column.scores() {
-                let (labels, nans) = (&labels[strip], &mut nans[strip]);
-                let mut others = [zero; ROWS];
-                for i in 0..ROWS {
-                    let is_own = labels[i] == class;
-                    others[i] = if is_own { F::neg_infinity() } else { scores[i] };
-                    nans[i] = update(scores[i].is_nan(), one, nans[i]);
+        let labels: Abreast<F> = offsets(known, part, |row| Some(row.label));
+        let rivals = LargestAcross::of(columns, Some(&labels));
+        for (row, (rival, offset, any_nan)) in known.iter_mut().zip(rivals.of_rows()) {
+            if let Some(row) = row {
+                if row.rival.look_at(part, rival) {
+                    row.rival_class = Some(part.start + offset);
                 }
-                rivals.look(class, strip, &others);
+                row.any_nan |= any_nan;
             }
-            class += one;
-        }
-        for (row, (rival, offset)) in known.iter_mut().zip(rivals.of_rows()) {
-            if let Some(row) = row
-                && row.rival.look_at(part, rival)
-            {
-                row.rival_class = Some(part.start + offset);
-            }
-        }
-    }
-    for (row, &nan) in known.iter_mut().zip(nans.as_flattened()) {
-        if let Some(row) = row {
-            row.any_nan = nan == one;
         }
     }
 }
@@ -308,12 +301,11 @@ fn rivals_across<F: Float>(known: &mut [Option<LongRow<F>>], mut columns: Column
 /// [`Pass::Gradient`] over several rows.
 #[inline(always)]
 fn gradient_across<F: Float>(known: &[Option<LongRow<F>>], mut columns: Columns<'_, F>) {
-    let elsewhere = strips(known, F::zero(), LongRow::elsewhere);
+    let elsewhere = abreast(known, F::zero(), LongRow::elsewhere);
     for (_, columns) in columns.stretches() {
         for column in columns.each() {
-            for strip in column.strips() {
-                let values = &elsewhere[strip.index];
-                strip.write(values);
+            for (to, &value) in column.gradient.iter_mut().zip(&elsewhere) {
+                *to = value;
             }
         }
     }

@@ -10,13 +10,13 @@
 
 mod across;
 
-pub(crate) use across::{Beside, Scales, SummariesAcross, look_across, terms_across};
+pub(crate) use across::{Beside, Scales, look_across, summaries_across, terms_across};
 
 use crate::Float;
-use crate::engine::reduce::Lanes;
+use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
     Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
-    Piece, ROWS, Rooms, RowKernel, Sink, Source, update,
+    Piece, ROWS, Rooms, RowKernel, Sink, Source, Way, update,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -88,18 +88,18 @@ impl<F: Float> Summary<F> {
 
 /// The summaries of several rows, one lane a row.
 #[derive(Clone, Copy)]
-pub(crate) struct Summaries<F> {
-    maximum: [F; ROWS],
-    others: [F; ROWS],
-    sum: [F; ROWS],
-    inverse: [F; ROWS],
-    log: [F; ROWS],
+pub(crate) struct Summaries<F, const N: usize = ROWS> {
+    maximum: [F; N],
+    others: [F; N],
+    sum: [F; N],
+    inverse: [F; N],
+    log: [F; N],
 }
 
-impl<F: Float> Summaries<F> {
+impl<F: Float, const N: usize> Summaries<F, N> {
     #[inline(always)]
     fn nan() -> Self {
-        let nan = [F::nan(); ROWS];
+        let nan = [F::nan(); N];
         Self {
             maximum: nan,
             others: nan,
@@ -213,11 +213,13 @@ pub(crate) const MAXIMUM: Access = Access {
 pub(crate) const TERMS: Access = Access {
     scores: true,
     gradient: Gradient::Kept,
+    adds_up: true,
     across: true,
     ..Access::NONE
 };
 
 /// What is known of a long row between its parts: after the terms, its summary.
+#[derive(Clone)]
 pub(crate) struct LongRow<F: Float> {
     largest: Largest<F>,
     /// The first class with the largest logit, once its term is known.
@@ -225,7 +227,8 @@ pub(crate) struct LongRow<F: Float> {
     pub(crate) maximal_term: F,
     /// `None` for a row without a finite maximum.
     scale: Option<Scale<F>>,
-    others: Lanes,
+    /// The sum of all terms but that of the maximum.
+    others: Pair,
     summary: Summary<F>,
 }
 
@@ -273,7 +276,7 @@ impl<F: Float> LongRow<F> {
             maximal: None,
             maximal_term: F::nan(),
             scale: None,
-            others: Lanes::ZERO,
+            others: Pair::ZERO,
             summary: Summary::nan(),
         }
     }
@@ -292,7 +295,14 @@ impl<F: Float> LongRow<F> {
 
     /// A part of the pass for the terms, that of the maximum 0; NaN where there is no finite maximum.
     #[inline(always)]
-    pub(crate) fn terms(&mut self, part: Part, logits: &[F], terms: &mut [F], work: &mut Block<F>) {
+    pub(crate) fn terms(
+        &mut self,
+        part: Part,
+        logits: &[F],
+        terms: &mut [F],
+        others: &mut Lanes,
+        work: &mut Block<F>,
+    ) {
         if !self.is_defined() {
             terms.fill(F::nan());
             return;
@@ -301,7 +311,28 @@ impl<F: Float> LongRow<F> {
             self.maximal = Some(class);
         }
         self.terms_again(part, logits, terms);
-        F::accumulate_terms(self.others.in_memory(), terms, work);
+        F::accumulate_terms(others.in_memory(), terms, work);
+    }
+
+    /// Adds the terms of a section but that of the maximum.
+    #[inline(always)]
+    pub(crate) fn add_others(&mut self, others: &Lanes) {
+        F::add_section(&mut self.others, F::total_of_section(others));
+    }
+
+    /// Takes over the largest logit of the next section.
+    #[inline(always)]
+    pub(crate) fn adopt_maximum(&mut self, section: &Self) {
+        if self.largest.adopt(&section.largest) {
+            self.maximal = section.maximal;
+        }
+    }
+
+    /// Takes over the terms of the next section.
+    #[inline(always)]
+    pub(crate) fn adopt_terms(&mut self, section: &Self) {
+        self.maximal = self.maximal.or(section.maximal);
+        F::add_section(&mut self.others, section.others);
     }
 
     /// Sees to it that a piece has the terms in its gradient.
@@ -337,7 +368,7 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn with_terms(&mut self) {
         let maximum = self.maximum();
-        let others = F::total_of_row(&self.others);
+        let others = self.others.value();
         self.maximal_term = self.term(maximum);
         self.summary = Summary::new(maximum, others, self.maximal_term);
     }
@@ -425,12 +456,13 @@ fn single_row<F: Float, K: RowKernel<F>>(kernel: K, group: &mut Group<'_, F>, r:
     let gradient = group.gradient.as_deref_mut();
     let mut gradient = gradient.and_then(|rows| rows.get_mut(span.clone()).map(|row| [row]));
     let mut band = Band {
+        first: 0,
         classes,
         items: &[Some(item)],
         scores: Some(Source::Slices(&[scores])),
         targets: targets.as_ref().map(|row| Source::Slices(row)),
         gradient: gradient.as_mut().map(|row| Sink::Slices(row)),
-        across: false,
+        way: Way::ByRows,
     };
     kernel.band(
         &mut band,

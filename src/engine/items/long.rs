@@ -10,9 +10,11 @@ use super::aims::aim;
 use super::operands::Rows;
 use super::targets::{AnyRows, Divide, Targets};
 use crate::engine::copying::{gather, scatter};
+use crate::engine::parallel;
 use crate::engine::rows::{
-    ABREAST, BLOCK, Band, Block, Dense, IN_TURN, Item, Part, ROWS, Room, Rooms, Sink, Source,
-    TOGETHER, are_contiguous_columns, named, rows_across,
+    ABREAST, BLOCK, Band, Block, Dense, IN_TURN, Item, Part, ROWS, Room, Rooms, SECTION, Sink,
+    Source, TOGETHER, Way, are_contiguous_columns, are_slices, named, rows_across, slices,
+    slices_mut,
 };
 use crate::float::Float;
 
@@ -22,8 +24,23 @@ const FEW_BLOCKS: usize = 16;
 const CACHE: usize = 4 << 20;
 /// What a core's own cache holds of each operand.
 const OWN_CACHE: usize = 64 << 10;
+/// Of how many sections a row is at least, for threads to share them.
+const LEAST_SECTIONS: usize = 4;
+/// About so many passes share the work of a row, and wait for each other.
+const PASSES: f64 = 3.0;
 
 pub(super) fn long<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
+    if work.in_sections {
+        let together = Together {
+            rows: rows_across::<F>(),
+            way: Way::InSections {
+                across: losses.len() >= ROWS && rows.go_across(&work),
+            },
+        };
+        let mut room = Rooms::<F, 1>::new();
+        bands::<F, ABREAST>(rows, losses, work, together, room.room());
+        return;
+    }
     if rows.are_float_slices() {
         each(rows, losses, work);
         return;
@@ -32,7 +49,7 @@ pub(super) fn long<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work
     if losses.len() >= ROWS && rows.go_across(&work) {
         let together = Together {
             rows: rows_across::<F>(),
-            across: true,
+            way: Way::Across,
         };
         let mut room = Rooms::<F, 1>::new();
         bands::<F, ABREAST>(rows, losses, work, together, room.room());
@@ -158,15 +175,14 @@ fn each<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
 struct Together {
     /// How many at a time.
     rows: usize,
-    /// See [`Band`].
-    across: bool,
+    way: Way,
 }
 
 impl Together {
     fn of(rows: usize) -> Self {
         Self {
             rows,
-            across: false,
+            way: Way::ByRows,
         }
     }
 }
@@ -179,10 +195,9 @@ fn bands<F: Float, const ROWS: usize>(
     together: Together,
     mut room: Room<'_, F>,
 ) {
-    let Together {
-        rows: at_once,
-        across,
-    } = together;
+    let Together { rows: at_once, way } = together;
+    // Not rows, of which sections are taken.
+    let are_views = matches!(way, Way::InSections { .. });
     let mut scores = rows
         .scores
         .as_ref()
@@ -214,6 +229,7 @@ fn bands<F: Float, const ROWS: usize>(
 
         let target_slices = targets
             .as_ref()
+            .filter(|_| !are_views)
             .and_then(|view| slices(view, &mut target_slices[..rows_here]));
         let target_parts = |rows: Range<usize>, part: Part, copies: &mut [Block<F>]| {
             if let Some(AnyRows::Others(others)) = dense {
@@ -268,8 +284,10 @@ fn bands<F: Float, const ROWS: usize>(
 
         let score_slices = scores
             .as_ref()
+            .filter(|_| !are_views)
             .and_then(|view| slices(view, &mut score_slices[..rows_here]));
         let mut band = Band {
+            first: 0,
             classes: work.classes,
             items,
             scores: scores.map(|view| match &score_slices {
@@ -279,54 +297,16 @@ fn bands<F: Float, const ROWS: usize>(
             targets: if by_class { None } else { target_source() },
             gradient: match gradient {
                 None => None,
-                Some(view) if are_slices(&view.view()) => {
+                Some(view) if !are_views && are_slices(&view.view()) => {
                     slices_mut(view, &mut lines);
                     Some(Sink::Slices(&mut lines[..rows_here]))
                 }
                 Some(view) => Some(Sink::View(view)),
             },
-            across,
+            way,
         };
         work.kernel.band(&mut band, losses, room.reborrow());
     }
-}
-
-/// The rows as slices, if they are contiguous.
-pub(super) fn slices<'s, 'a, F: Float>(
-    rows: &ArrayView2<'a, F>,
-    slices: &'s mut [&'a [F]],
-) -> Option<&'s [&'a [F]]> {
-    if let Some(all) = rows.to_slice() {
-        let rows = all.chunks_exact(rows.ncols().max(1));
-        for (slice, row) in slices.iter_mut().zip(rows) {
-            *slice = row;
-        }
-    } else {
-        for (slice, row) in slices.iter_mut().zip(rows.reborrow().into_outer_iter()) {
-            *slice = row.to_slice()?;
-        }
-    }
-    Some(slices)
-}
-
-/// The rows as slices, which are contiguous.
-fn slices_mut<'a, F: Float>(rows: ArrayViewMut2<'a, F>, slices: &mut [&'a mut [F]]) {
-    let classes = rows.ncols().max(1);
-    if rows.is_standard_layout() {
-        let all = rows.into_slice().unwrap_or_default();
-        for (slice, row) in slices.iter_mut().zip(all.chunks_exact_mut(classes)) {
-            *slice = row;
-        }
-    } else {
-        for (slice, row) in slices.iter_mut().zip(rows.into_outer_iter_mut()) {
-            *slice = row.into_slice().unwrap_or_default();
-        }
-    }
-}
-
-/// Whether every row is contiguous.
-fn are_slices<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
-    rows.ncols() <= 1 || rows.strides()[1] == 1
 }
 
 /// Whether elements of several rows lie closer together than those of a row.
@@ -356,6 +336,20 @@ impl<F: Float> Rows<'_, '_, F> {
                 Targets::Dense(rows) => rows.floats().is_some_and(are_contiguous_columns),
                 Targets::None | Targets::Labels(_) => true,
             }
+    }
+
+    /// Whether threads are better given sections of rows than rows: where these share lines of memory, and are so few that
+    /// all threads would read parts of the same ones.
+    pub(super) fn are_worth_sections(&self, work: &Work<'_, F>) -> bool {
+        let names_classes = work.dense != Dense::Distribution;
+        if work.picks
+            || work.classes < LEAST_SECTIONS * SECTION
+            || names_classes && matches!(self.targets, Targets::Dense(_))
+            || !parallel::is_worth_threads(self.items() as f64 * f64::from(work.cost) / PASSES)
+        {
+            return false;
+        }
+        self.share_lines() && self.items() < rows_across::<F>() * parallel::threads()
     }
 
     /// Whether rows share lines of memory, of any of the operands.

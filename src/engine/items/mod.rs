@@ -55,6 +55,8 @@ pub(crate) struct Work<'k, F> {
     divisor: Pair,
     /// The number of items from which on they are shared among threads.
     grain: usize,
+    /// Whether what they share is sections of rows.
+    in_sections: bool,
     /// Nanoseconds for an item.
     cost: f32,
 }
@@ -98,6 +100,7 @@ where
         scale: job.scale,
         divisor: job.divisor,
         grain: usize::MAX,
+        in_sections: false,
         cost: match (picks, &operands.gradient) {
             (false, _) => item_kernel.cost() * classes as f32,
             (true, None) => PICKED,
@@ -159,7 +162,10 @@ pub(super) fn leaves<'a, F: Float>(
         return Pair::ZERO;
     }
     let mut grain = parallel::grain(rows.items(), work.cost);
-    if work.classes > SHORT && rows.share_lines() {
+    let in_sections = rows.are_worth_sections(&work);
+    if in_sections {
+        grain = rows_across::<F>();
+    } else if work.classes > SHORT && rows.share_lines() {
         // Whole lines to a thread.
         let of_thread = rows.items() / parallel::threads();
         let most = if rows.go_across(&work) {
@@ -169,7 +175,11 @@ pub(super) fn leaves<'a, F: Float>(
         };
         grain = grain.max(of_thread.clamp(LINE / size_of::<F>(), most));
     }
-    let work = Work { grain, ..work };
+    let work = Work {
+        grain,
+        in_sections,
+        ..work
+    };
     let leaves = Leaves {
         rows,
         repeated,

@@ -4,13 +4,12 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
-use super::long::slices;
 use super::short::FEW_CLASSES;
 use super::targets::{AnyRows, Divide};
 use crate::engine::parallel;
 use crate::engine::rows::{
     self, ABREAST, BLOCK, Block, Panel, Part, ROWS, SHORT, Source, TOGETHER,
-    are_contiguous_columns, are_short_one_hot,
+    are_contiguous_columns, are_short_one_hot, slices,
 };
 use crate::engine::simd::Lines;
 use crate::float::{Float, Target};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayView2, ArrayViewMut2, Axis, Ix2, ShapeBuilder, Slice};
+use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData, ShapeBuilder, Slice};
 
 use super::parts::{BLOCK, Part};
 use crate::engine::copying::{copy_ahead, copy_back_ahead, fetch};
@@ -117,7 +117,7 @@ pub(crate) enum Source<'a, F> {
     Slices(&'a [&'a [F]]),
     View(ArrayView2<'a, F>),
     /// Copies a part of some rows, as far as they go.
-    Parts(&'a dyn Fn(Range<usize>, Part, &mut [Block<F>])),
+    Parts(&'a (dyn Fn(Range<usize>, Part, &mut [Block<F>]) + Sync)),
 }
 
 impl<F: Float> Source<'_, F> {
@@ -184,6 +184,47 @@ impl<F: Float> Source<'_, F> {
 #[inline(always)]
 pub(in crate::engine) fn are_contiguous_columns<F>(rows: &ArrayView2<'_, F>) -> bool {
     rows.nrows() > 1 && rows.stride_of(Axis(0)) == 1
+}
+
+/// The rows as slices, if they are contiguous.
+pub(in crate::engine) fn slices<'s, 'a, F: Float>(
+    rows: &ArrayView2<'a, F>,
+    slices: &'s mut [&'a [F]],
+) -> Option<&'s [&'a [F]]> {
+    if let Some(all) = rows.to_slice() {
+        let rows = all.chunks_exact(rows.ncols().max(1));
+        for (slice, row) in slices.iter_mut().zip(rows) {
+            *slice = row;
+        }
+    } else {
+        for (slice, row) in slices.iter_mut().zip(rows.reborrow().into_outer_iter()) {
+            *slice = row.to_slice()?;
+        }
+    }
+    Some(slices)
+}
+
+/// The rows as slices, which are contiguous.
+pub(in crate::engine) fn slices_mut<'a, F: Float>(
+    rows: ArrayViewMut2<'a, F>,
+    slices: &mut [&'a mut [F]],
+) {
+    let classes = rows.ncols().max(1);
+    if rows.is_standard_layout() {
+        let all = rows.into_slice().unwrap_or_default();
+        for (slice, row) in slices.iter_mut().zip(all.chunks_exact_mut(classes)) {
+            *slice = row;
+        }
+    } else {
+        for (slice, row) in slices.iter_mut().zip(rows.into_outer_iter_mut()) {
+            *slice = row.into_slice().unwrap_or_default();
+        }
+    }
+}
+
+/// Whether every row is contiguous.
+pub(in crate::engine) fn are_slices<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
+    rows.ncols() <= 1 || rows.strides()[1] == 1
 }
 
 /// Copies a part of each row, as far as the rows go.

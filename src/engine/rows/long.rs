@@ -2,15 +2,18 @@
 //! together, a part of each at a time, since a line of memory may hold an element of each of them; where all operands
 //! lie along columns, all of a pass at a time.
 
+use std::ops::Range;
+
 use ndarray::{ArrayViewMut2, Axis, Slice};
 
-use super::RowKernel;
-use super::columns::{Columns, LanesAcross};
+use super::columns::{Columns, LanesAcross, are_large};
 use super::copies::{
     Copies, Room, Source, Workspace, are_contiguous_columns, copy_of, copy_part, copy_part_back,
     fetch_part, pad, part_of,
 };
-use super::parts::{Part, Parts};
+use super::parts::{Part, Parts, sections};
+use super::{ABREAST, IN_TURN, RowKernel, TOGETHER};
+use crate::engine::reduce::Lanes;
 use crate::engine::simd;
 use crate::float::Float;
 
@@ -20,6 +23,8 @@ pub(crate) struct Access {
     pub(crate) scores: bool,
     pub(crate) targets: bool,
     pub(crate) gradient: Gradient,
+    /// Whether there is something to [add up](RowKernel::close).
+    pub(crate) adds_up: bool,
     /// Whether there is a [`RowKernel::across`], which takes the place of [`RowKernel::part`] where all of this lies
     /// along columns: for what passes hand on to each other, where all operands do.
     pub(crate) across: bool,
@@ -30,13 +35,14 @@ impl Access {
         scores: false,
         targets: false,
         gradient: Gradient::Unused,
+        adds_up: false,
         across: false,
     };
 
     /// Whether the pass may go across where others do not, and needs no room: where it only reads scores or fills the
     /// gradient.
     #[inline(always)]
-    fn goes_across_alone(self) -> bool {
+    pub(super) fn goes_across_alone(self) -> bool {
         let is_light = match self.gradient {
             Gradient::Unused => true,
             Gradient::Filled => !self.scores,
@@ -74,9 +80,18 @@ impl Gradient {
 
     /// Whether the pass is left out where no gradient is wanted.
     #[inline(always)]
-    fn is_only_for_gradient(self) -> bool {
+    pub(super) fn is_only_for_gradient(self) -> bool {
         matches!(self, Self::Filled | Self::Read | Self::Updated)
     }
+}
+
+/// Running sums of a section of a row.
+pub(crate) trait Sums: Clone {
+    const ZERO: Self;
+}
+
+impl<const N: usize> Sums for [Lanes; N] {
+    const ZERO: Self = [Lanes::ZERO; N];
 }
 
 /// What a pass of a kernel sees of a row: slices of the length of the part, empty where the pass has no use for them. A
@@ -128,9 +143,24 @@ impl<F> Sink<'_, '_, F> {
     }
 }
 
+/// How the rows of a band are seen.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    ByRows,
+    /// All operands are views that lie along columns, and the kernel is to see them there: at most
+    /// [`ABREAST`](super::ABREAST) rows, and no room is needed.
+    Across,
+    /// The sections are shared among threads; operands are views, or rows in [`Source::Parts`]. No room is needed.
+    InSections {
+        across: bool,
+    },
+}
+
 /// Long rows that are treated together.
 #[doc(hidden)]
 pub struct Band<'a, 'b, F> {
+    /// How many classes come before these, where they are a section.
+    pub(crate) first: usize,
     pub(crate) classes: usize,
     /// `None` for what is left out: its loss and its gradient are 0.
     pub(crate) items: &'a [Option<Item<F>>],
@@ -138,9 +168,7 @@ pub struct Band<'a, 'b, F> {
     pub(crate) scores: Option<Source<'a, F>>,
     pub(crate) targets: Option<Source<'a, F>>,
     pub(crate) gradient: Option<Sink<'a, 'b, F>>,
-    /// Whether all operands are views that lie along columns, and the kernel is to see them there: at most
-    /// [`ABREAST`](super::ABREAST) rows, and no room is needed.
-    pub(crate) across: bool,
+    pub(crate) way: Way,
 }
 
 impl<F: Float> Band<'_, '_, F> {
@@ -167,7 +195,7 @@ impl<F: Float> Band<'_, '_, F> {
 
     /// Whether all that a pass makes use of lies along columns.
     #[inline(always)]
-    fn is_by_columns(&self, access: Access) -> bool {
+    pub(super) fn is_by_columns(&self, access: Access) -> bool {
         let gradient = self.gradient.as_ref().is_none_or(Sink::is_by_columns);
         let scores = self.scores.as_ref();
         let scores = scores.map_or(gradient, Source::is_by_columns);
@@ -185,12 +213,22 @@ impl<F: Float> Band<'_, '_, F> {
         let targets = self.targets.as_ref().filter(|_| access.targets);
         let is_used = in_place || access.gradient != Gradient::Unused;
         let gradient = self.gradient.as_mut().filter(|_| is_used);
+        let scores = scores.and_then(Source::view);
+        let targets = targets.and_then(Source::view);
+        let gradient = gradient.and_then(Sink::view);
+        // All that there are: the band may be a section of them.
+        let classes = self.items.iter().flatten().next();
+        let classes = classes.map_or(self.classes, |item| item.classes);
+        let written = gradient.as_ref().map(|view| view.view());
+        let mut views = scores.iter().chain(&targets).chain(&written);
         Columns {
+            are_large: views.any(|view| are_large(view, classes)),
             rows: self.items.len(),
+            first: self.first,
             classes: self.classes,
-            scores: scores.and_then(Source::view),
-            targets: targets.and_then(Source::view),
-            gradient: gradient.and_then(Sink::view),
+            scores,
+            targets,
+            gradient,
             in_place,
         }
     }
@@ -294,26 +332,14 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         }
         if access.goes_across_alone() && self.band.is_by_columns(access) {
             // Its frame is not that of this one.
-            simd::dispatch(Across {
-                kernel: self.kernel,
-                stage: Stage::Pass(pass, access),
-                band: &mut *self.band,
-                known: &mut *self.known,
-                sums: &mut [],
-                losses: &mut [],
-            });
-            return;
-        }
-        if self.band.is_contiguous() {
+            let stage = Stage::Pass(pass, access);
+            across_stage(self.kernel, stage, self.band, self.known, &mut []);
+        } else if self.band.is_contiguous() {
             self.in_turn(Turn::of(self.kernel, (pass, access), self.band));
         } else {
             // Its frame is not that of a contiguous row, of which there may be very many.
-            simd::dispatch(PartByPart::<_, _, PASS> {
-                kernel: self.kernel,
-                band: &mut *self.band,
-                known: &mut *self.known,
-                room: self.room.reborrow(),
-            });
+            let room = self.room.reborrow();
+            part_by_part::<F, K, PASS>(self.kernel, self.band, self.known, room);
         }
         for known in self.known.iter_mut().flatten() {
             self.kernel.after(pass, known);
@@ -333,15 +359,62 @@ impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
         for (row, known) in known.iter_mut().enumerate() {
             let mut lines = band.lines(row, turn.access);
             if turn.sees_gradient_alone() {
-                let whole = Part::whole(classes);
-                turn.step(whole, classes, known.as_mut(), &mut lines, &mut copies);
+                turn.whole(classes, known.as_mut(), &mut lines, &mut copies);
                 continue;
             }
-            for part in Parts::of(classes) {
-                turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+            for section in sections(classes) {
+                let mut sums = K::Sums::ZERO;
+                for part in Parts::of(section) {
+                    turn.step(
+                        part,
+                        classes,
+                        known.as_mut(),
+                        &mut sums,
+                        &mut lines,
+                        &mut copies,
+                    );
+                }
+                if let (true, Some(known)) = (turn.access.adds_up, known.as_mut()) {
+                    self.kernel.close(turn.pass, known, &sums);
+                }
             }
         }
     }
+}
+
+/// A kernel in one pass over rows of which some are not contiguous.
+pub(super) fn part_by_part<F: Float, K: RowKernel<F>, const PASS: usize>(
+    kernel: K,
+    band: &mut Band<'_, '_, F>,
+    known: &mut [Option<K::Known>],
+    room: Room<'_, F>,
+) {
+    let adds_up = K::PASSES
+        .get(PASS)
+        .is_some_and(|(_, access)| access.adds_up);
+    // No more sums than there is use for.
+    let parts = PartByPart::<_, _, PASS> {
+        kernel,
+        band,
+        known,
+        sums: &mut [],
+        room,
+    };
+    match parts.known.len() {
+        _ if !adds_up => simd::dispatch(parts),
+        n if n <= IN_TURN => adding_up::<F, K, PASS, IN_TURN>(parts),
+        n if n <= TOGETHER => adding_up::<F, K, PASS, TOGETHER>(parts),
+        _ => adding_up::<F, K, PASS, ABREAST>(parts),
+    }
+}
+
+#[inline(never)] // its frame is large
+fn adding_up<F: Float, K: RowKernel<F>, const PASS: usize, const ROWS: usize>(
+    parts: PartByPart<'_, '_, '_, '_, F, K, PASS>,
+) {
+    let mut sums: [_; ROWS] = [const { K::Sums::ZERO }; _];
+    let sums = &mut sums[..parts.known.len()];
+    simd::dispatch(PartByPart { sums, ..parts });
 }
 
 /// A kernel in one pass over rows of which some are not contiguous: a part of each at a time, copied of all at once.
@@ -349,6 +422,8 @@ struct PartByPart<'a, 'b, 'r, 's, F: Float, K: RowKernel<F>, const PASS: usize> 
     kernel: K,
     band: &'s mut Band<'a, 'b, F>,
     known: &'s mut [Option<K::Known>],
+    /// One of each row, or none where nothing is added up.
+    sums: &'s mut [K::Sums],
     room: Room<'r, F>,
 }
 
@@ -359,33 +434,57 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> simd::Work
 
     #[inline(always)]
     fn run(&mut self) {
-        let (zero, padding) = (F::zero(), K::padding());
         let Self {
             kernel,
             band,
             known,
             room,
+            ..
         } = self;
         let Some(&pass) = K::PASSES.get(PASS) else {
             return;
         };
         let turn = Turn::of(*kernel, pass, band);
         let classes = band.classes;
-        let access = turn.access;
         if turn.sees_gradient_alone() && matches!(band.gradient, Some(Sink::Slices(_))) {
             for (row, known) in known.iter_mut().enumerate() {
                 if let Some(mut copies) = room.of_row(0) {
-                    let whole = Part::whole(classes);
-                    let mut lines = band.lines(row, access);
-                    turn.step(whole, classes, known.as_mut(), &mut lines, &mut copies);
+                    let mut lines = band.lines(row, turn.access);
+                    turn.whole(classes, known.as_mut(), &mut lines, &mut copies);
                 }
             }
             return;
         }
+        for section in sections(classes) {
+            self.sums.fill(K::Sums::ZERO);
+            self.section(turn, section);
+            for (known, sums) in self.known.iter_mut().zip(&*self.sums) {
+                if let Some(known) = known {
+                    self.kernel.close(turn.pass, known, sums);
+                }
+            }
+        }
+    }
+}
+
+impl<F: Float, K: RowKernel<F>, const PASS: usize> PartByPart<'_, '_, '_, '_, F, K, PASS> {
+    #[inline(always)]
+    fn section(&mut self, turn: Turn<K, K::Pass>, section: Range<usize>) {
+        let (zero, padding) = (F::zero(), K::padding());
+        let Self {
+            band,
+            known,
+            sums,
+            room,
+            ..
+        } = self;
+        let classes = band.classes;
+        let access = turn.access;
+        let mut no_sums = K::Sums::ZERO;
         // The room is one row's, or for a part of each.
         let at_once = if known.len() == 1 { room.blocks() } else { 1 };
         let rows_at_once = room.blocks();
-        for parts in Parts::several(classes, at_once) {
+        for parts in Parts::several(section, at_once) {
             if known.len() > rows_at_once {
                 band.fetch(parts, access, turn.in_place);
             }
@@ -407,10 +506,13 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> simd::Work
                     pad(room.scores, parts, classes, padding);
                 }
                 for (place, known) in known.iter_mut().enumerate() {
-                    let mut lines = band.lines(start + place, access);
+                    let row = start + place;
+                    let sums = sums.get_mut(row).unwrap_or(&mut no_sums);
+                    let mut lines = band.lines(row, access);
                     for (offset, part) in parts.each().enumerate() {
                         if let Some(mut copies) = room.of_row(place + offset) {
-                            turn.step(part, classes, known.as_mut(), &mut lines, &mut copies);
+                            let known = known.as_mut();
+                            turn.step(part, classes, known, sums, &mut lines, &mut copies);
                         }
                     }
                 }
@@ -425,16 +527,48 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> simd::Work
     }
 }
 
+/// A stage at a band of which all that a pass makes use of lies along columns.
+pub(super) fn across_stage<F: Float, K: RowKernel<F>>(
+    kernel: K,
+    stage: Stage<K::Pass>,
+    band: &mut Band<'_, '_, F>,
+    known: &mut [Option<K::Known>],
+    losses: &mut [F],
+) {
+    let adds_up = matches!(stage, Stage::Pass(_, access) if access.adds_up);
+    let across = Across {
+        kernel,
+        stage,
+        sums: &mut [],
+        band,
+        known,
+        losses,
+    };
+    // No more sums than there is use for.
+    match kernel.sums_across(across.band.targets.is_some()) {
+        sums if sums == 0 || !adds_up => simd::dispatch(across),
+        1 => adding_across::<F, K, 1>(across),
+        _ => adding_across::<F, K, 3>(across),
+    }
+}
+
+#[inline(never)] // its frame is large
+fn adding_across<F: Float, K: RowKernel<F>, const SUMS: usize>(across: Across<'_, '_, '_, F, K>) {
+    let mut sums = [const { LanesAcross::ZERO }; SUMS];
+    let sums = &mut sums;
+    simd::dispatch(Across { sums, ..across });
+}
+
 /// A kernel at a band whose operands all lie along columns.
-pub(super) struct Across<'a, 'b, 's, F: Float, K: RowKernel<F>> {
-    pub(super) kernel: K,
-    pub(super) stage: Stage<K::Pass>,
-    pub(super) band: &'s mut Band<'a, 'b, F>,
+struct Across<'a, 'b, 's, F: Float, K: RowKernel<F>> {
+    kernel: K,
+    stage: Stage<K::Pass>,
+    band: &'s mut Band<'a, 'b, F>,
     /// Room for what is known of each row.
-    pub(super) known: &'s mut [Option<K::Known>],
+    known: &'s mut [Option<K::Known>],
     /// As many as the kernel needs.
-    pub(super) sums: &'s mut [LanesAcross],
-    pub(super) losses: &'s mut [F],
+    sums: &'s mut [LanesAcross],
+    losses: &'s mut [F],
 }
 
 /// What is done at a time: all passes in one frame would need more stack than a thread may have.
@@ -442,6 +576,8 @@ pub(super) struct Across<'a, 'b, 's, F: Float, K: RowKernel<F>> {
 pub(super) enum Stage<P> {
     Begin,
     Pass(P, Access),
+    /// What follows from all parts of a pass.
+    After(P),
     Finish,
 }
 
@@ -453,6 +589,11 @@ impl<F: Float, K: RowKernel<F>> simd::Work for Across<'_, '_, '_, F, K> {
         match self.stage {
             Stage::Begin => begin(self.kernel, self.band, self.known),
             Stage::Pass(pass, access) => self.pass(pass, access),
+            Stage::After(pass) => {
+                for known in self.known.iter_mut().flatten() {
+                    self.kernel.after(pass, known);
+                }
+            }
             Stage::Finish => finish(self.kernel, self.known, self.losses),
         }
     }
@@ -464,10 +605,10 @@ impl<F: Float, K: RowKernel<F>> Across<'_, '_, '_, F, K> {
         if access.gradient.is_only_for_gradient() && self.band.gradient.is_none() {
             return;
         }
-        let columns = self.band.columns(access);
-        self.kernel.across(pass, self.known, columns, self.sums);
-        for known in self.known.iter_mut().flatten() {
-            self.kernel.after(pass, known);
+        let mut columns = self.band.columns(access);
+        for section in sections(columns.classes) {
+            let section = columns.split_off(section.len());
+            self.kernel.across(pass, self.known, section, self.sums);
         }
     }
 }
@@ -482,6 +623,8 @@ struct Turn<K, P> {
     keeps: bool,
     wants_gradient: bool,
     in_place: bool,
+    /// See [`Band`].
+    first: usize,
 }
 
 /// The contiguous rows of an item, as far as a pass makes use of them.
@@ -506,6 +649,7 @@ impl<K, P: Copy> Turn<K, P> {
             keeps,
             wants_gradient: band.gradient.is_some(),
             in_place: band.scores.is_none(),
+            first: band.first,
         }
     }
 
@@ -515,6 +659,22 @@ impl<K, P: Copy> Turn<K, P> {
         !self.access.scores && !self.access.targets
     }
 
+    /// All of a contiguous row, of which only the gradient is made use of.
+    #[inline(always)]
+    fn whole<F: Float>(
+        self,
+        classes: usize,
+        known: Option<&mut K::Known>,
+        lines: &mut Lines<'_, F>,
+        copies: &mut Copies<'_, F>,
+    ) where
+        K: RowKernel<F, Pass = P>,
+    {
+        let whole = Part::whole(classes);
+        let mut no_sums = K::Sums::ZERO;
+        self.step(whole, classes, known, &mut no_sums, lines, copies);
+    }
+
     /// A part of a row; `known` is absent for one that is left out.
     #[inline(always)]
     fn step<F: Float>(
@@ -522,6 +682,7 @@ impl<K, P: Copy> Turn<K, P> {
         part: Part,
         classes: usize,
         known: Option<&mut K::Known>,
+        sums: &mut K::Sums,
         lines: &mut Lines<'_, F>,
         copies: &mut Copies<'_, F>,
     ) where
@@ -561,8 +722,9 @@ impl<K, P: Copy> Turn<K, P> {
             Some(known) => self.kernel.part(
                 self.pass,
                 known,
+                sums,
                 Piece {
-                    part,
+                    part: part.behind(self.first),
                     within: part.len.min(classes - part.start),
                     scores,
                     targets,

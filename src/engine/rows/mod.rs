@@ -7,6 +7,7 @@
 
 mod columns;
 mod copies;
+mod in_sections;
 mod long;
 mod named;
 mod parts;
@@ -14,15 +15,16 @@ mod short;
 mod short_copies;
 
 pub(crate) use columns::{
-    ABREAST, Column, Columns, LanesAcross, LargestAcross, Present, STRIPS, Strips, offsets,
-    rows_across, strips,
+    ABREAST, Abreast, Column, Columns, LanesAcross, LargestAcross, Present, abreast, offsets,
+    rows_across,
 };
 pub(crate) use copies::{Block, Room, Rooms, Source};
-pub(super) use copies::{are_contiguous_columns, copy_part};
-pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink};
-use long::{Across, Passes, Stage};
+pub(super) use copies::{are_contiguous_columns, are_slices, copy_part, slices, slices_mut};
+use in_sections::in_sections;
+pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink, Sums, Way};
+use long::{Passes, Stage, across_stage};
 pub(super) use named::{are_one_hot, are_short_one_hot, named, named_of_short};
-pub(crate) use parts::{BLOCK, Largest, Part, Parts};
+pub(crate) use parts::{BLOCK, Largest, Part, SECTION};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Maxima, Panel, ROWS, as_floats,
     transpose, transpose_back, update,
@@ -71,10 +73,12 @@ pub enum LeftOut {
 pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     /// The losses of short rows, and their gradients times the coefficients.
     fn group(self, group: Group<'_, F>);
-    /// What is known of a long row between its parts.
-    type Known;
+    /// What is known of a long row between its parts, and what was found in its sections before.
+    type Known: Clone + Send + Sync;
+    /// What is added up of a section of a long row: `[Lanes; n]`.
+    type Sums: Sums;
     /// What names a pass over a long row.
-    type Pass: Copy + 'static;
+    type Pass: Copy + Send + Sync + 'static;
     /// The passes over a long row, in their order.
     const PASSES: &'static [(Self::Pass, Access)];
     /// What stands for a score behind the end of a long row.
@@ -85,14 +89,25 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     /// What is known of a long row before the first pass; `score` is for the score of a class that is needed so early.
     fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> Self::Known;
     /// A part of a pass; its gradient is that times the coefficient.
-    fn part(self, pass: Self::Pass, known: &mut Self::Known, piece: Piece<'_, F>);
+    fn part(
+        self,
+        pass: Self::Pass,
+        known: &mut Self::Known,
+        sums: &mut Self::Sums,
+        piece: Piece<'_, F>,
+    );
+    /// Adds the sums of a section to those of the sections before, where the pass [adds up](Access::adds_up).
+    #[inline(always)]
+    fn close(self, _pass: Self::Pass, _known: &mut Self::Known, _sums: &Self::Sums) {}
+    /// Takes over what a pass has found in the next section, which began with what was known before the pass.
+    fn adopt(self, pass: Self::Pass, known: &mut Self::Known, section: &Self::Known);
     /// How many sums of each row [`across`](Self::across) needs room for.
     #[inline(always)]
     fn sums_across(self, _has_targets: bool) -> usize {
         0
     }
-    /// All of a pass that is [`Access::across`], over several rows, by their columns; what is left out gets a gradient
-    /// of 0. What the sums hold before it is unspecified.
+    /// A section in a pass that is [`Access::across`], of several rows, by their columns, with what [`close`](Self::close)
+    /// does; what is left out gets a gradient of 0. What the sums hold before it is unspecified.
     #[inline(always)]
     fn across(
         self,
@@ -157,15 +172,14 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
 
     fn band(&self, band: &mut Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>) {
         // No more room than there is use for.
-        match band.items.len() {
-            _ if band.across => match self.sums_across(band.targets.is_some()) {
-                0 => across::<F, K, 0>(*self, band, losses),
-                1 => across::<F, K, 1>(*self, band, losses),
-                _ => across::<F, K, 3>(*self, band, losses),
-            },
-            n if n <= IN_TURN => of_few(*self, band, losses, room),
-            n if n <= TOGETHER => of_many::<F, K, TOGETHER>(*self, band, losses, room),
-            _ => of_many::<F, K, ABREAST>(*self, band, losses, room),
+        match (band.way, band.items.len()) {
+            (Way::InSections { .. }, _) => in_sections(*self, band, losses),
+            (Way::Across, _) => across(*self, band, losses),
+            (Way::ByRows, n) if n <= IN_TURN => of_few(*self, band, losses, room),
+            (Way::ByRows, n) if n <= TOGETHER => {
+                of_many::<F, K, TOGETHER>(*self, band, losses, room);
+            }
+            (Way::ByRows, _) => of_many::<F, K, ABREAST>(*self, band, losses, room),
         }
     }
 
@@ -228,26 +242,14 @@ fn passes<F: Float, K: RowKernel<F>>(
 
 /// The passes over at most [`ABREAST`] rows whose operands all lie along columns.
 #[inline(never)] // its frame is large
-fn across<F: Float, K: RowKernel<F>, const SUMS: usize>(
-    kernel: K,
-    band: &mut Band<'_, '_, F>,
-    losses: &mut [F],
-) {
-    let mut sums = [const { LanesAcross::ZERO }; SUMS];
+fn across<F: Float, K: RowKernel<F>>(kernel: K, band: &mut Band<'_, '_, F>, losses: &mut [F]) {
     let mut known: [_; ABREAST] = [const { None }; _];
     let known = &mut known[..band.items.len()];
     let passes = K::PASSES
         .iter()
-        .map(|&(pass, access)| Stage::Pass(pass, access));
+        .flat_map(|&(pass, access)| [Stage::Pass(pass, access), Stage::After(pass)]);
     for stage in once(Stage::Begin).chain(passes).chain([Stage::Finish]) {
-        simd::dispatch(Across {
-            kernel,
-            stage,
-            band: &mut *band,
-            known: &mut *known,
-            sums: &mut sums,
-            losses: &mut *losses,
-        });
+        across_stage(kernel, stage, band, known, losses);
     }
 }
 

@@ -7,10 +7,10 @@ pub(in crate::engine) use short_rows::{are_short_one_hot, named_of_short};
 
 use ndarray::ArrayView2;
 
-use super::columns::{ABREAST, Columns, LargestAcross, Strips};
+use super::columns::{ABREAST, Abreast, Columns, LargestAcross};
 use super::copies::{Block, Source};
 use super::parts::{Largest, Part, Parts, position};
-use super::short::{ROWS, update};
+use super::short::update;
 use super::{Dense, IN_TURN, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
@@ -173,7 +173,7 @@ impl<F: Float, L: Look<F>> simd::Work for Search<'_, '_, '_, F, L> {
         let at_once = if states.len() == 1 { copies.len() } else { 1 };
         let mut start = 0;
         for states in states.chunks_mut(copies.len().max(1)) {
-            for parts in Parts::several(classes, at_once) {
+            for parts in Parts::several(0..classes, at_once) {
                 let band = start..start + states.len();
                 rows.copy(band.clone(), parts, classes, L::padding(), copies);
                 for (place, (row, state)) in band.zip(&mut *states).enumerate() {
@@ -204,22 +204,11 @@ impl<F: Float> Look<F> for TheOne {
 
     #[inline(always)]
     fn across(rows: &mut [Self], mut targets: Columns<'_, F>) {
-        let (zero, one) = (F::zero(), F::one());
         for (part, targets) in targets.stretches() {
-            let mut ones = LargestAcross::new();
-            let mut class = zero;
-            for column in targets.each() {
-                for (strip, targets) in column.scores() {
-                    let mut is_one = [zero; ROWS];
-                    for i in 0..ROWS {
-                        is_one[i] = if targets[i] == one { one } else { zero };
-                    }
-                    ones.look(class, strip, &is_one);
-                }
-                class += one;
-            }
-            for (row, (value, offset)) in rows.iter_mut().zip(ones.of_rows()) {
-                if row.class.is_none() && value == one {
+            // Of zeros and a one, which was checked.
+            let ones = LargestAcross::of(targets, None);
+            for (row, (value, offset, _)) in rows.iter_mut().zip(ones.of_rows()) {
+                if row.class.is_none() && value == F::one() {
                     row.class = Some(part.start + offset);
                 }
             }
@@ -250,29 +239,14 @@ impl<F: Float> Look<F> for LargestTarget<F> {
 
     #[inline(always)]
     fn across(rows: &mut [Self], mut targets: Columns<'_, F>) {
-        let (zero, one) = (F::zero(), F::one());
-        let mut nans: Strips<F> = [[zero; ROWS]; _];
         for (part, targets) in targets.stretches() {
-            let mut largest = LargestAcross::new();
-            let mut class = zero;
-            for column in targets.each() {
-                for (strip, targets) in column.scores() {
-                    let nans = &mut nans[strip];
-                    for i in 0..ROWS {
-                        nans[i] += if targets[i].is_nan() { one } else { zero };
-                    }
-                    largest.look(class, strip, &targets);
-                }
-                class += one;
-            }
-            for (row, (value, offset)) in rows.iter_mut().zip(largest.of_rows()) {
+            let largest = LargestAcross::of(targets, None);
+            for (row, (value, offset, any_nan)) in rows.iter_mut().zip(largest.of_rows()) {
                 if row.largest.look_at(part, value) {
                     row.class = Some(part.start + offset);
                 }
+                row.any_nan |= any_nan;
             }
-        }
-        for (row, &nan) in rows.iter_mut().zip(nans.as_flattened()) {
-            row.any_nan = nan > zero;
         }
     }
 }
@@ -298,19 +272,17 @@ impl<F: Float> Look<F> for OneHot {
     fn across(rows: &mut [Self], mut targets: Columns<'_, F>) {
         let (zero, one) = (F::zero(), F::one());
         for (_, targets) in targets.stretches() {
-            let mut ones: Strips<F> = [[zero; ROWS]; _];
-            let mut others: Strips<F> = [[zero; ROWS]; _];
+            let mut ones: Abreast<F> = [zero; _];
+            let mut others: Abreast<F> = [zero; _];
             for column in targets.each() {
-                for (strip, targets) in column.scores() {
-                    let (ones, others) = (&mut ones[strip], &mut others[strip]);
-                    for i in 0..ROWS {
-                        let t = targets[i];
-                        ones[i] += if t == one { one } else { zero };
-                        others[i] = update((t != zero) & (t != one), one, others[i]);
-                    }
+                let targets = column.scores();
+                for row in 0..targets.len() {
+                    let t = targets[row];
+                    ones[row] += if t == one { one } else { zero };
+                    others[row] = update((t != zero) & (t != one), one, others[row]);
                 }
             }
-            let found = ones.as_flattened().iter().zip(others.as_flattened());
+            let found = ones.iter().zip(&others);
             for (row, (ones, &other)) in rows.iter_mut().zip(found) {
                 row.ones += ones.widen() as usize;
                 row.others |= other == one;

@@ -2,6 +2,7 @@
 
 use std::array::from_fn;
 use std::hint::black_box;
+use std::ops::Range;
 
 use super::short::update;
 use crate::float::Float;
@@ -10,6 +11,16 @@ use crate::float::Float;
 pub(crate) const BLOCK: usize = 256;
 /// The elements of a part are a multiple of so many.
 const STEP: usize = 32;
+/// How many elements of a long row are added up by themselves before their sum joins that of those before them. Sums
+/// depend on it, so it is the same everywhere: sections of a row may be seen on several threads.
+pub(crate) const SECTION: usize = 16 * BLOCK;
+
+/// The sections of a row one after the other; the last may be shorter.
+#[inline(always)]
+pub(super) fn sections(classes: usize) -> impl Iterator<Item = Range<usize>> {
+    let starts = (0..classes).step_by(SECTION);
+    starts.map(move |start| start..classes.min(start + SECTION))
+}
 
 /// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +36,15 @@ impl Part {
         Self {
             start: 0,
             len: classes,
+        }
+    }
+
+    /// The same part of rows that so many classes come before.
+    #[inline(always)]
+    pub(super) fn behind(self, first: usize) -> Self {
+        Self {
+            start: first + self.start,
+            ..self
         }
     }
 
@@ -57,26 +77,26 @@ impl Part {
     }
 }
 
-/// The parts of a row one after the other: they depend on the number of classes alone.
+/// The parts of a section one after the other: they depend on the number of classes alone.
 pub(crate) struct Parts {
     next: usize,
-    classes: usize,
+    end: usize,
     /// How many whole ones at a time.
     at_once: usize,
 }
 
 impl Parts {
     #[inline(always)]
-    pub(crate) fn of(classes: usize) -> Self {
-        Self::several(classes, 1)
+    pub(crate) fn of(section: Range<usize>) -> Self {
+        Self::several(section, 1)
     }
 
     /// Up to so many of [`BLOCK`] elements as one; [`Part::each`] takes them apart.
     #[inline(always)]
-    pub(super) fn several(classes: usize, at_once: usize) -> Self {
+    pub(super) fn several(section: Range<usize>, at_once: usize) -> Self {
         Self {
-            next: 0,
-            classes,
+            next: section.start,
+            end: section.end,
             at_once,
         }
     }
@@ -88,7 +108,7 @@ impl Iterator for Parts {
     #[inline(always)]
     fn next(&mut self) -> Option<Part> {
         let start = self.next;
-        let rest = self.classes.checked_sub(start).filter(|&rest| rest > 0)?;
+        let rest = self.end.checked_sub(start).filter(|&rest| rest > 0)?;
         let len = match rest / BLOCK {
             0 => (rest - rest % STEP).max(STEP),
             whole => whole.min(self.at_once) * BLOCK,
@@ -130,6 +150,16 @@ impl<F: Float> Largest<F> {
         let is_greater = value > self.value;
         if is_greater {
             (self.value, self.start) = (value, part.start);
+        }
+        is_greater
+    }
+
+    /// The same of what was found in a later section.
+    #[inline(always)]
+    pub(crate) fn adopt(&mut self, later: &Self) -> bool {
+        let is_greater = later.value > self.value;
+        if is_greater {
+            *self = *later;
         }
         is_greater
     }

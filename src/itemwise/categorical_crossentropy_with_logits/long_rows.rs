@@ -2,11 +2,12 @@
 
 use super::{CategoricalCrossentropyWithLogits, Smoothed, distance, near_distance};
 use crate::Float;
-use crate::engine::reduce::Lanes;
+use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    ABREAST, Block, Columns, Item, LanesAcross, Part, Piece, Present, ROWS, Strips, offsets, strips,
+    ABREAST, Abreast, Block, Columns, Item, LanesAcross, Part, Piece, Present, abreast, offsets,
+    update,
 };
-use crate::itemwise::softmax::{self, Beside, Scales, SummariesAcross};
+use crate::itemwise::softmax::{self, Beside, Scales, summaries_across};
 
 impl<F: Float> AsRef<softmax::LongRow<F>> for LongRow<F> {
     #[inline(always)]
@@ -23,6 +24,7 @@ impl<F: Float> AsMut<softmax::LongRow<F>> for LongRow<F> {
 }
 
 /// A long row between its parts.
+#[derive(Clone)]
 pub(crate) struct LongRow<F: Float> {
     item: Item<F>,
     /// That of the label.
@@ -31,9 +33,9 @@ pub(crate) struct LongRow<F: Float> {
     smoothed: Option<Smoothed<F>>,
     softmax: softmax::LongRow<F>,
     /// The sum of t·(m − x).
-    distances: Lanes,
+    distances: Pair,
     /// The sum of the targets as given.
-    totals: Lanes,
+    totals: Pair,
     /// The sum of the targets, of a label 1.
     total: F,
 }
@@ -47,8 +49,8 @@ impl<F: Float> LongRow<F> {
             logit,
             smoothed,
             softmax: softmax::LongRow::new(),
-            distances: Lanes::ZERO,
-            totals: Lanes::ZERO,
+            distances: Pair::ZERO,
+            totals: Pair::ZERO,
             total: F::one(),
         }
     }
@@ -66,7 +68,14 @@ impl<F: Float> LongRow<F> {
     }
 
     #[inline(always)]
-    pub(super) fn terms(&mut self, piece: Piece<'_, F>) {
+    pub(super) fn adopt_maximum(&mut self, section: &Self) {
+        self.softmax.adopt_maximum(&section.softmax);
+    }
+
+    /// A part of the pass for the terms.
+    #[inline(always)]
+    pub(super) fn terms(&mut self, sums: &mut [Lanes; 3], piece: Piece<'_, F>) {
+        let [others, distances_so_far, totals] = sums;
         let Piece {
             part,
             within,
@@ -77,7 +86,7 @@ impl<F: Float> LongRow<F> {
             ..
         } = piece;
         if self.item.label.is_none() {
-            F::accumulate(self.totals.in_memory(), targets);
+            F::accumulate(totals.in_memory(), targets);
         }
         if self.aims_at_all() {
             let targets = &self.targets(part, targets, &mut work.values)[..within];
@@ -93,16 +102,42 @@ impl<F: Float> LongRow<F> {
                     *to = distance(maximum, x, t);
                 }
             }
-            F::accumulate(self.distances.in_memory(), distances);
+            F::accumulate(distances_so_far.in_memory(), distances);
         }
-        self.softmax.terms(part, scores, gradient, &mut work.sums);
+        let room = &mut work.sums;
+        self.softmax.terms(part, scores, gradient, others, room);
+    }
+
+    /// Adds the sums of a section: of the terms, of the distances and of the targets.
+    #[inline(always)]
+    pub(super) fn close(&mut self, [others, distances, totals]: &[Lanes; 3]) {
+        self.softmax.add_others(others);
+        self.add(distances, totals);
+    }
+
+    /// Adds the sums of a section that concern the targets, as far as there are any.
+    #[inline(always)]
+    fn add(&mut self, distances: &Lanes, totals: &Lanes) {
+        if self.aims_at_all() {
+            F::add_section(&mut self.distances, F::total_of_section(distances));
+        }
+        if self.item.label.is_none() {
+            F::add_section(&mut self.totals, F::total_of_section(totals));
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn adopt_terms(&mut self, section: &Self) {
+        self.softmax.adopt_terms(&section.softmax);
+        F::add_section(&mut self.distances, section.distances);
+        F::add_section(&mut self.totals, section.totals);
     }
 
     #[inline(always)]
     pub(super) fn with_terms(&mut self) {
         self.softmax.with_terms();
         if self.item.label.is_none() {
-            let total = F::narrow(F::total_of_row(&self.totals));
+            let total = F::narrow(self.totals.value());
             self.total = self
                 .smoothed
                 .map_or(total, |smoothed| smoothed.total(total));
@@ -193,7 +228,7 @@ impl<F: Float> LongRow<F> {
         let summary = self.softmax.summary();
         match self.item.label {
             Some(_) if self.smoothed.is_none() => (summary.maximum - self.logit) + summary.log,
-            _ => F::narrow(F::total_of_row(&self.distances)) + self.total * summary.log,
+            _ => F::narrow(self.distances.value()) + self.total * summary.log,
         }
     }
 
@@ -227,6 +262,12 @@ impl<F: Float> LongRow<F> {
     }
 }
 
+/// That of all rows.
+#[inline(always)]
+fn smoothed_of<F: Float>(known: &[Option<LongRow<F>>]) -> Option<Smoothed<F>> {
+    known.iter().flatten().find_map(|row| row.smoothed)
+}
+
 /// What several rows aim at, and what is added up of it.
 struct Aims<'s, F> {
     /// `None` for a row of targets.
@@ -241,50 +282,43 @@ impl<F: Float> Beside<F> for Aims<'_, F> {
     fn look(&mut self, part: Part, mut columns: Columns<'_, F>, scales: &Scales<F>) {
         let (zero, one) = (F::zero(), F::one());
         let are_dense = columns.has_targets();
-        let labels: Strips<F> = offsets(&self.labels, part, |&label| Some(label));
+        let (mut targets, mut distances) = ([zero; ABREAST], [zero; ABREAST]);
+        let labels: Abreast<F> = offsets(&self.labels, part, |&label| Some(label));
         for (stretch, columns) in columns.stretches() {
             for (place, column) in columns.each().enumerate() {
-                let offset = stretch.start + place;
+                let offset = stretch.start - part.start + place;
                 let class = F::narrow(offset as f64);
-                for strip in column.strips() {
-                    let index = strip.index;
-                    let mut targets = strip.targets();
-                    if are_dense {
-                        self.totals.add(offset, index, &targets);
-                    } else {
-                        for i in 0..ROWS {
-                            targets[i] = if labels[index][i] == class { one } else { zero };
-                        }
+                let scores = column.scores();
+                let rows = scores.len();
+                let targets = &mut targets[..rows];
+                if are_dense {
+                    targets.copy_from_slice(column.targets);
+                    self.totals.add(offset, targets);
+                } else {
+                    for i in 0..rows {
+                        targets[i] = if labels[i] == class { one } else { zero };
                     }
-                    let targets = smoothed_targets(self.smoothed, &targets);
-                    let (maximum, x) = (&scales.maximum[index], strip.scores());
-                    let mut distances = [zero; ROWS];
-                    for i in 0..ROWS {
-                        distances[i] = near_distance(maximum[i], x[i], targets[i]);
-                    }
-                    if scales.any_wide() {
-                        for i in 0..ROWS {
-                            let of_wide = distance(maximum[i], x[i], targets[i]);
-                            let is_wide = scales.is_wide(index, i);
-                            distances[i] = if is_wide { of_wide } else { distances[i] };
-                        }
-                    }
-                    self.distances.add(offset, index, &distances);
                 }
+                if let Some(smoothed) = self.smoothed {
+                    for t in targets.iter_mut() {
+                        *t = smoothed.target(*t);
+                    }
+                }
+                let distances = &mut distances[..rows];
+                let maximum = &scales.maximum[..rows];
+                for i in 0..rows {
+                    distances[i] = near_distance(maximum[i], scores[i], targets[i]);
+                }
+                if scales.any_wide() {
+                    for i in 0..rows {
+                        let of_wide = distance(maximum[i], scores[i], targets[i]);
+                        distances[i] = update(scales.is_wide(i), of_wide, distances[i]);
+                    }
+                }
+                self.distances.add(offset, distances);
             }
         }
     }
-}
-
-#[inline(always)]
-fn smoothed_targets<F: Float>(smoothed: Option<Smoothed<F>>, targets: &[F; ROWS]) -> [F; ROWS] {
-    let mut targets = *targets;
-    if let Some(smoothed) = smoothed {
-        for t in &mut targets {
-            *t = smoothed.target(*t);
-        }
-    }
-    targets
 }
 
 impl<F: Float> CategoricalCrossentropyWithLogits<F> {
@@ -306,22 +340,23 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         };
         totals.clear();
         distances.clear();
-        let smooth = self.smoothing != F::zero();
         let mut labels = [None; ABREAST];
         for (label, row) in labels.iter_mut().zip(&*known) {
             *label = row.as_ref().and_then(|row| row.item.label);
         }
         let mut aims = Aims {
             labels,
-            smoothed: smooth.then(|| self.smoothed(columns.classes())),
+            smoothed: smoothed_of(known),
             totals,
             distances,
         };
         softmax::terms_across(known, columns, terms, &mut aims);
         for (index, row) in known.iter_mut().enumerate() {
             if let Some(row) = row {
-                row.totals = aims.totals.of_row::<F>(index);
-                row.distances = aims.distances.of_row::<F>(index);
+                row.add(
+                    &aims.distances.of_row::<F>(index),
+                    &aims.totals.of_row::<F>(index),
+                );
             }
         }
     }
@@ -334,29 +369,28 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         mut columns: Columns<'_, F>,
     ) {
         let zero = F::zero();
-        let summaries = SummariesAcross::of(known);
-        let totals = strips(known, zero, |row| row.total);
-        let coefficients = strips(known, zero, |row| row.item.coefficient);
+        let summaries = summaries_across(known);
+        let totals = abreast(known, zero, |row| row.total);
+        let coefficients = abreast(known, zero, |row| row.item.coefficient);
         let present = Present::of(known);
-        let smoothed = (self.smoothing != zero).then(|| self.smoothed(columns.classes()));
+        let smoothed = smoothed_of(known);
         let are_dense = columns.has_targets();
         let elsewhere = smoothed.map_or(zero, |smoothed| smoothed.uniform);
+        let mut targets = [elsewhere; ABREAST];
         for (_, columns) in columns.stretches() {
             for column in columns.each() {
-                for strip in column.strips() {
-                    let (index, terms) = (strip.index, strip.kept());
-                    let mut targets = [elsewhere; ROWS];
-                    if are_dense {
-                        targets = smoothed_targets(smoothed, &strip.targets());
+                let gradient = column.gradient;
+                let rows = gradient.len().min(ABREAST);
+                if are_dense {
+                    for (to, &t) in targets.iter_mut().zip(column.targets) {
+                        *to = smoothed.map_or(t, |smoothed| smoothed.target(t));
                     }
-                    let (totals, coefficients) = (&totals[index], &coefficients[index]);
-                    let mut values = [zero; ROWS];
-                    for i in 0..ROWS {
-                        let row = summaries.row(index, i);
-                        let g = row.derivative(terms[i], targets[i], totals[i], false);
-                        values[i] = present.only(index, i, g * coefficients[i]);
-                    }
-                    strip.write(&values);
+                }
+                for i in 0..rows {
+                    let g = summaries
+                        .row(i)
+                        .derivative(gradient[i], targets[i], totals[i], false);
+                    gradient[i] = present.only(i, g * coefficients[i]);
                 }
             }
         }

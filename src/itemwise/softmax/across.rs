@@ -2,11 +2,11 @@
 
 use std::array::from_fn;
 
-use super::{LongRow, Scale, Summaries, Summary};
+use super::{LongRow, Scale, Summaries};
 use crate::Float;
 use crate::engine::reduce::LANES;
 use crate::engine::rows::{
-    Column, Columns, LanesAcross, LargestAcross, Part, Parts, ROWS, STRIPS, Strips, offsets, strips,
+    ABREAST, Abreast, Column, Columns, LanesAcross, LargestAcross, Part, abreast, offsets,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset};
 
@@ -17,15 +17,8 @@ pub(crate) fn look_across<F: Float, K: AsMut<LongRow<F>>>(
     mut logits: Columns<'_, F>,
 ) {
     for (part, logits) in logits.stretches() {
-        let mut largest = LargestAcross::new();
-        let mut offset = F::zero();
-        for column in logits.each() {
-            for (strip, scores) in column.scores() {
-                largest.look(offset, strip, &scores);
-            }
-            offset += F::one();
-        }
-        for (row, (value, offset)) in known.iter_mut().zip(largest.of_rows()) {
+        let largest = LargestAcross::of(logits, None);
+        for (row, (value, offset, _)) in known.iter_mut().zip(largest.of_rows()) {
             if let Some(row) = row {
                 let row = row.as_mut();
                 if row.largest.look_at(part, value) {
@@ -53,17 +46,19 @@ pub(crate) fn terms_across<F: Float, K: AsRef<LongRow<F>> + AsMut<LongRow<F>>>(
     sums: &mut LanesAcross,
     beside: &mut impl Beside<F>,
 ) {
-    let zero = F::zero();
+    let rows = known.len().min(ABREAST);
     let scales = Scales::of(known);
+    let mut rooms = [[F::zero(); ABREAST]; 4];
     sums.clear();
-    for part in Parts::of(columns.classes()) {
-        let maximal: Strips<F> = offsets(known, part, |row| row.as_ref().maximal());
+    for part in columns.parts() {
+        let maximal: Abreast<F> = offsets(known, part, |row| row.as_ref().maximal());
         let mut columns = columns.split_off(part.len);
         beside.look(part, columns.reborrow(), &scales);
         // In the order of `sums_of_four`.
         let quarter = part.len / 4;
         let ahead = (columns.stretch() / 4).max(LANES);
         let mut quarters: [_; 4] = from_fn(|_| columns.split_off(quarter));
+        let maximal = &maximal[..rows];
         for start in (0..quarter).step_by(ahead) {
             let mut stretch = quarters.each_mut().map(|quarter| {
                 let stretch = quarter.split_off(ahead);
@@ -71,50 +66,30 @@ pub(crate) fn terms_across<F: Float, K: AsRef<LongRow<F>> + AsMut<LongRow<F>>>(
                 stretch.each()
             });
             for place in start..quarter.min(start + ahead) {
-                let mut of_quarters: [Column<'_, F>; 4] = stretch
-                    .each_mut()
-                    .map(|columns| columns.next().unwrap_or_default());
-                let strips = of_quarters[0].count();
-                for index in 0..strips {
-                    let mut others = [[zero; ROWS]; 4];
-                    for (q, others) in others.iter_mut().enumerate() {
-                        let strip = of_quarters[q].next(index);
-                        if strip.is_empty() {
-                            continue;
-                        }
-                        let mut terms = [zero; ROWS];
-                        scales.terms(index, &strip.scores(), &mut terms);
-                        let class = F::narrow((q * quarter + place) as f64);
-                        for i in 0..ROWS {
-                            let is_maximal = maximal[index][i] == class;
-                            others[i] = if is_maximal { zero } else { terms[i] };
-                        }
-                        strip.write(&terms);
-                    }
-                    let [a, b, c, d] = &others;
-                    let mut sum = [zero; ROWS];
-                    for i in 0..ROWS {
-                        sum[i] = (a[i] + b[i]) + (c[i] + d[i]);
-                    }
-                    sums.add(place, index, &sum);
+                let mut terms: [&[F]; 4] = [&[]; 4];
+                for (q, (terms, room)) in terms.iter_mut().zip(&mut rooms).enumerate() {
+                    let column = stretch[q].next().unwrap_or_default();
+                    *terms = scales.terms_of(column, room);
                 }
+                let classes = from_fn(|q| F::narrow((q * quarter + place) as f64));
+                sums.add_others(place, terms, maximal, classes);
             }
         }
     }
     for (index, row) in known.iter_mut().enumerate() {
         if let Some(row) = row {
-            row.as_mut().others = sums.of_row::<F>(index);
+            row.as_mut().add_others(&sums.of_row::<F>(index));
         }
     }
 }
 
 /// How the terms of several rows are computed.
 pub(crate) struct Scales<F: Float> {
-    pub(crate) maximum: Strips<F>,
-    floor: Strips<F>,
-    offset: Strips<<F as Elementary>::Exponent>,
+    pub(crate) maximum: Abreast<F>,
+    floor: Abreast<F>,
+    offset: Abreast<<F as Elementary>::Exponent>,
     /// 1 for a wide row.
-    wide: Strips<F>,
+    wide: Abreast<F>,
     any_wide: bool,
 }
 
@@ -122,43 +97,64 @@ impl<F: Float> Scales<F> {
     #[inline(always)]
     fn of<K: AsRef<LongRow<F>>>(known: &[Option<K>]) -> Self {
         let (zero, one) = (F::zero(), F::one());
-        let wide = strips(known, zero, |row| match row.as_ref().scale {
+        let wide = abreast(known, zero, |row| match row.as_ref().scale {
             Some(Scale::Wide { .. }) => one,
             _ => zero,
         });
         Self {
-            maximum: strips(known, zero, |row| row.as_ref().maximum()),
-            floor: strips(known, zero, |row| match row.as_ref().scale {
+            maximum: abreast(known, zero, |row| row.as_ref().maximum()),
+            floor: abreast(known, zero, |row| match row.as_ref().scale {
                 Some(Scale::Narrow { floor, .. }) => floor,
                 _ => zero,
             }),
-            offset: strips(known, exponent_offset(zero), |row| {
+            offset: abreast(known, exponent_offset(zero), |row| {
                 match row.as_ref().scale {
                     Some(Scale::Narrow { offset, .. }) => offset,
                     _ => exponent_offset(zero),
                 }
             }),
-            any_wide: wide.as_flattened().contains(&one),
+            any_wide: wide.contains(&one),
             wide,
         }
     }
 
-    /// Unspecified for a row without a finite maximum.
+    /// The terms of a class, in its gradient if there is one; 0 where there is no such class, and unspecified for a row
+    /// without a finite maximum.
     #[inline(always)]
-    fn terms(&self, strip: usize, logits: &[F; ROWS], terms: &mut [F; ROWS]) {
-        let (floor, offset) = (&self.floor[strip], &self.offset[strip]);
-        for i in 0..ROWS {
-            terms[i] = exp_scaled(logits[i], floor[i], offset[i]);
+    fn terms_of<'t>(&self, column: Column<'t, F>, room: &'t mut Abreast<F>) -> &'t [F] {
+        if !column.gradient.is_empty() {
+            let (logits, terms) = column.scores_and_gradient(room);
+            self.terms(logits, terms);
+            return terms;
         }
-        if self.any_wide {
-            for i in 0..ROWS {
-                let of_wide = exp_difference(logits[i], self.maximum[strip][i]);
-                terms[i] = if self.is_wide(strip, i) {
-                    of_wide
-                } else {
-                    terms[i]
-                };
+        match column.scores() {
+            [] => room.fill(F::zero()),
+            logits => self.terms(logits, &mut room[..logits.len()]),
+        }
+        room
+    }
+
+    #[inline(always)]
+    fn terms(&self, logits: &[F], terms: &mut [F]) {
+        // All of a class: strip by strip, all that is the same for them would be loaded anew.
+        let rows = terms.len();
+        let (logits, floors) = (&logits[..rows], &self.floor[..rows]);
+        let offsets = &self.offset[..rows];
+        if !self.any_wide {
+            for i in 0..rows {
+                terms[i] = exp_scaled(logits[i], floors[i], offsets[i]);
             }
+            return;
+        }
+        let (maxima, wide) = (&self.maximum[..rows], &self.wide[..rows]);
+        for i in 0..rows {
+            let of_narrow = exp_scaled(logits[i], floors[i], offsets[i]);
+            let of_wide = exp_difference(logits[i], maxima[i]);
+            terms[i] = if wide[i] == F::one() {
+                of_wide
+            } else {
+                of_narrow
+            };
         }
     }
 
@@ -168,28 +164,21 @@ impl<F: Float> Scales<F> {
     }
 
     #[inline(always)]
-    pub(crate) fn is_wide(&self, strip: usize, i: usize) -> bool {
-        self.wide[strip][i] == F::one()
+    pub(crate) fn is_wide(&self, row: usize) -> bool {
+        self.wide[row] == F::one()
     }
 }
 
 /// The summaries of several long rows.
-pub(crate) struct SummariesAcross<F>([Summaries<F>; STRIPS]);
-
-impl<F: Float> SummariesAcross<F> {
-    #[inline(always)]
-    pub(crate) fn of<K: AsRef<LongRow<F>>>(known: &[Option<K>]) -> Self {
-        let mut strips = [Summaries::nan(); STRIPS];
-        for (index, row) in known.iter().enumerate() {
-            if let (Some(row), Some(strip)) = (row, strips.get_mut(index / ROWS)) {
-                strip.set(index % ROWS, row.as_ref().summary());
-            }
+#[inline(always)]
+pub(crate) fn summaries_across<F: Float, K: AsRef<LongRow<F>>>(
+    known: &[Option<K>],
+) -> Summaries<F, ABREAST> {
+    let mut summaries = Summaries::nan();
+    for (index, row) in known.iter().enumerate().take(ABREAST) {
+        if let Some(row) = row {
+            summaries.set(index, row.as_ref().summary());
         }
-        Self(strips)
     }
-
-    #[inline(always)]
-    pub(crate) fn row(&self, strip: usize, i: usize) -> Summary<F> {
-        self.0[strip].row(i)
-    }
+    summaries
 }
