@@ -17,8 +17,8 @@ use crate::engine::simd;
 use crate::engine::span::unzip;
 use crate::float::Float;
 
-/// What is known of the rows. Not in a frame, of which there may be many on a stack: a thread that waits for another does
-/// other work.
+/// What is known of the rows. Not in a frame, of which there may be many on a stack: a thread that waits for another
+/// begins other work.
 struct Memory<K> {
     known: Vec<Option<K>>,
     /// The same before the pass.
@@ -108,10 +108,7 @@ fn pass<F: Float, K: RowKernel<F>, const PASS: usize>(
 }
 
 /// A pass over sections of a band, but for the gradient.
-struct Sections<'a, 's, F, K: RowKernel<F>, const PASS: usize>
-where
-    F: Float,
-{
+struct Sections<'a, 's, F: Float, K: RowKernel<F>, const PASS: usize> {
     kernel: K,
     pass: (K::Pass, Access),
     across: bool,
@@ -147,12 +144,11 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> Sections<'_, '_, F, K, PASS> 
     fn section(
         &self,
         classes: Range<usize>,
-        mut gradient: Option<ArrayViewMut2<'_, F>>,
+        gradient: Option<ArrayViewMut2<'_, F>>,
         found: &mut [Option<K::Known>],
     ) {
         let first = classes.start;
         let rows = self.items.len();
-        let in_place = self.scores.is_none();
         let [scores, targets] = [self.scores, self.targets].map(|source| match source {
             Some(Source::View(view)) => {
                 Some(view.slice_axis(Axis(1), Slice::from(classes.clone())))
@@ -176,14 +172,9 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> Sections<'_, '_, F, K, PASS> 
             first,
             classes: classes.len(),
             items: self.items,
-            scores: scores
-                .as_ref()
-                .filter(|_| !in_place)
-                .map(|view| source_of(view, score_lines)),
+            scores: scores.as_ref().map(|view| source_of(view, score_lines)),
             targets,
-            gradient: gradient
-                .take()
-                .map(|view| sink_of(view, &mut gradient_lines[..rows])),
+            gradient: gradient.map(|view| sink_of(view, &mut gradient_lines[..rows])),
             way: Way::ByRows,
         };
         let (pass, access) = self.pass;

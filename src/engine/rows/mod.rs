@@ -3,7 +3,8 @@
 //!
 //! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones
 //! are seen part by part, pass after pass ([`mod@long`]), or by their columns where these are contiguous
-//! ([`mod@columns`]). Which arithmetic a row gets depends on the number of classes alone.
+//! ([`mod@columns`]), and if they are very long, with their sections on several threads ([`mod@in_sections`]). Which
+//! arithmetic a row gets depends on the number of classes alone.
 
 mod columns;
 mod copies;

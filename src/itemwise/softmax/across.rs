@@ -136,7 +136,7 @@ impl<F: Float> Scales<F> {
 
     #[inline(always)]
     fn terms(&self, logits: &[F], terms: &mut [F]) {
-        // All of a class: strip by strip, all that is the same for them would be loaded anew.
+        // All rows in one loop: for a few at a time, all that is the same for them would be loaded anew.
         let rows = terms.len();
         let (logits, floors) = (&logits[..rows], &self.floor[..rows]);
         let offsets = &self.offset[..rows];
