@@ -25,8 +25,8 @@ fn counted<T>(work: impl FnOnce() -> T) -> (T, usize) {
 
 /// What a call may ask for besides its results.
 fn allowance() -> usize {
-    // One for the calling thread, and those of the pool, each with what it knows of the rows that it has a section of.
-    (96 << 10) * (1 + std::thread::available_parallelism().map_or(1, usize::from))
+    // One for the calling thread, and those of the pool.
+    (64 << 10) * (1 + std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 #[track_caller]

@@ -13,8 +13,8 @@ use crate::engine::copying::{gather, scatter};
 use crate::engine::parallel;
 use crate::engine::rows::{
     ABREAST, BLOCK, Band, Block, Dense, IN_TURN, Item, Part, ROWS, Room, Rooms, SECTION, Sink,
-    Source, TOGETHER, Way, are_contiguous_columns, are_slices, named, rows_across, slices,
-    slices_mut,
+    Source, TOGETHER, Way, are_contiguous_columns, are_slices, named, rows_across, rows_in_turn,
+    slices, slices_mut,
 };
 use crate::float::Float;
 
@@ -22,8 +22,6 @@ use crate::float::Float;
 const FEW_BLOCKS: usize = 16;
 /// What a cache holds from one pass to the next.
 const CACHE: usize = 4 << 20;
-/// What a core's own cache holds of each operand.
-const OWN_CACHE: usize = 64 << 10;
 /// Of how many sections a row is at least, for threads to share them.
 const LEAST_SECTIONS: usize = 4;
 /// About so many passes share the work of a row, and wait for each other.
@@ -166,8 +164,8 @@ fn whole<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>, r
 /// Contiguous rows, as many in turn as a pass leaves in the cache for the next one.
 fn each<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     let mut room = Rooms::<F, 1>::new();
-    let at_once = (OWN_CACHE / (work.classes * size_of::<F>())).clamp(1, IN_TURN);
-    bands::<F, IN_TURN>(rows, losses, work, Together::of(at_once), room.room());
+    let together = Together::of(rows_in_turn::<F>(work.classes));
+    bands::<F, IN_TURN>(rows, losses, work, together, room.room());
 }
 
 /// How long rows are treated together.

@@ -148,6 +148,11 @@ impl<F: Float> Source<'_, F> {
     }
 
     #[inline(always)]
+    pub(super) fn are_slices(&self) -> bool {
+        matches!(self, Self::Slices(_))
+    }
+
+    #[inline(always)]
     pub(super) fn view(&self) -> Option<ArrayView2<'_, F>> {
         match self {
             Self::View(view) => Some(view.view()),

@@ -1,15 +1,20 @@
 //! Rows of very many classes that share lines of memory: in each pass, their sections are shared among threads.
 //!
-//! Every section begins with what was known before the pass; what is found in each joins that of those before it, one
-//! after the other.
+//! Every section begins with what was known before the pass, or goes on from those before it; what is found in each
+//! joins that of those before it, one after the other.
+//!
+//! As long as passes read contiguous rows alone, threads share the rows instead, each of which goes through all of these
+//! passes while a core's cache may hold it.
 
 use std::array::from_fn;
 use std::ops::Range;
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 
+use super::across::{Stage, across_stage};
+use super::band::{Access, AreLines, Band, Item, Sink, Way};
 use super::copies::{Rooms, Source, are_slices, slices, slices_mut};
-use super::long::{Access, Band, Item, Sink, Stage, Way, across_stage, part_by_part};
+use super::long::{InTurn, part_by_part};
 use super::parts::{Part, SECTION};
 use super::{ABREAST, RowKernel, TOGETHER};
 use crate::engine::parallel;
@@ -20,15 +25,12 @@ use crate::float::Float;
 /// What is known of the rows. Not in a frame, of which there may be many on a stack: a thread that waits for another
 /// begins other work.
 struct Memory<K> {
-    known: Vec<Option<K>>,
-    /// The same before the pass.
+    /// Of each section that is seen at a time. The first goes on from those that were seen earlier in the pass, so that it
+    /// holds all that is known.
+    sections: Vec<Option<K>>,
+    /// What was known before the pass.
     before: Vec<Option<K>>,
-    /// What is known in each of the sections that are seen at a time.
-    found: Vec<Option<K>>,
 }
-
-/// How many sections there are to each thread at a time: one that is interrupted does not hold up the rest for long.
-const OF_A_THREAD: usize = 2;
 
 pub(super) fn in_sections<F: Float, K: RowKernel<F>>(
     kernel: K,
@@ -37,32 +39,144 @@ pub(super) fn in_sections<F: Float, K: RowKernel<F>>(
 ) {
     let rows = band.items.len();
     let mut memory = Memory {
-        known: (0..rows).map(|_| None).collect(),
-        before: Vec::with_capacity(rows),
-        found: Vec::with_capacity(rows * OF_A_THREAD * parallel::threads()),
+        sections: vec![None; rows * parallel::threads()],
+        before: vec![None; rows],
     };
-    across_stage(kernel, Stage::Begin, band, &mut memory.known, &mut []);
-    pass::<F, K, 0>(kernel, band, &mut memory);
-    pass::<F, K, 1>(kernel, band, &mut memory);
-    pass::<F, K, 2>(kernel, band, &mut memory);
-    pass::<F, K, 3>(kernel, band, &mut memory);
-    across_stage(kernel, Stage::Finish, band, &mut memory.known, losses);
+    let passes = passes_by_rows::<F, K>(band);
+    if passes > 0 {
+        let of_all = ByRows {
+            kernel,
+            classes: band.classes,
+            items: band.items,
+            scores: band.scores.as_ref().and_then(Source::view),
+            targets: band.targets.as_ref().and_then(Source::view),
+            gradient: band.gradient.as_mut().and_then(Sink::view),
+            known: memory.known(rows),
+            passes,
+        };
+        of_all.share();
+    } else {
+        across_stage(kernel, Stage::Begin, band, memory.known(rows), &mut []);
+    }
+    pass::<F, K, 0>(kernel, band, &mut memory, passes);
+    pass::<F, K, 1>(kernel, band, &mut memory, passes);
+    pass::<F, K, 2>(kernel, band, &mut memory, passes);
+    pass::<F, K, 3>(kernel, band, &mut memory, passes);
+    across_stage(kernel, Stage::Finish, band, memory.known(rows), losses);
+}
+
+/// So many rows are at least each thread's, where threads share them.
+const ROWS_OF_A_THREAD: usize = 4;
+
+impl<K> Memory<K> {
+    fn known(&mut self, rows: usize) -> &mut [Option<K>] {
+        &mut self.sections[..rows]
+    }
+}
+
+/// How many of the passes, from the first, make use of nothing but contiguous rows; none where there are so few rows
+/// that a thread would have more of them than another.
+fn passes_by_rows<F: Float, K: RowKernel<F>>(band: &Band<'_, '_, F>) -> usize {
+    if band.items.len() < ROWS_OF_A_THREAD * parallel::threads() {
+        return 0;
+    }
+    let [scores, targets] = [&band.scores, &band.targets].map(|source| {
+        let source = source.as_ref();
+        source.map(|source| source.view().is_some_and(|view| are_slices(&view)))
+    });
+    let gradient = match &band.gradient {
+        Some(Sink::View(view)) => are_slices(view),
+        _ => true,
+    };
+    let are_lines = AreLines {
+        scores: scores.unwrap_or(gradient),
+        targets: targets.unwrap_or(true),
+        gradient,
+    };
+    are_lines.passes::<F, K>()
+}
+
+/// Passes over contiguous rows.
+struct ByRows<'a, 's, F: Float, K: RowKernel<F>> {
+    kernel: K,
+    classes: usize,
+    items: &'s [Option<Item<F>>],
+    scores: Option<ArrayView2<'a, F>>,
+    targets: Option<ArrayView2<'a, F>>,
+    gradient: Option<ArrayViewMut2<'a, F>>,
+    known: &'s mut [Option<K::Known>],
+    /// How many, from the first.
+    passes: usize,
+}
+
+impl<F: Float, K: RowKernel<F>> ByRows<'_, '_, F, K> {
+    fn share(self) {
+        let rows = self.items.len();
+        if rows <= 1 {
+            self.run();
+            return;
+        }
+        let (items, other_items) = self.items.split_at(rows / 2);
+        let (known, other_known) = self.known.split_at_mut(rows / 2);
+        let [scores, targets] = [self.scores, self.targets]
+            .map(|view| unzip(view.map(|view| view.split_at(Axis(0), rows / 2))));
+        let gradient = unzip(self.gradient.map(|view| view.split_at(Axis(0), rows / 2)));
+        let half = ByRows {
+            items,
+            scores: scores.0,
+            targets: targets.0,
+            gradient: gradient.0,
+            known,
+            ..self
+        };
+        let other = ByRows {
+            items: other_items,
+            scores: scores.1,
+            targets: targets.1,
+            gradient: gradient.1,
+            known: other_known,
+            ..self
+        };
+        parallel::join(|| half.share(), || other.share());
+    }
+
+    #[inline(never)] // its frame is large
+    fn run(self) {
+        let mut lines: [[&[F]; 1]; 2] = [[&[]]; 2];
+        let [score_lines, target_lines] = &mut lines;
+        let mut gradient_line: [&mut [F]; 1] = Default::default();
+        let mut rooms = Rooms::<F, 1>::new();
+        let mut band = Band {
+            first: 0,
+            classes: self.classes,
+            items: self.items,
+            scores: self.scores.map(|view| source_of(view, score_lines)),
+            targets: self.targets.map(|view| source_of(view, target_lines)),
+            gradient: self.gradient.map(|view| sink_of(view, &mut gradient_line)),
+            way: Way::ByRows,
+        };
+        simd::dispatch(InTurn {
+            kernel: self.kernel,
+            band: &mut band,
+            known: self.known,
+            rows: 0..self.items.len(),
+            passes: 0..self.passes,
+            losses: &mut [],
+            room: rooms.room(),
+        });
+    }
 }
 
 fn pass<F: Float, K: RowKernel<F>, const PASS: usize>(
     kernel: K,
     band: &mut Band<'_, '_, F>,
     memory: &mut Memory<K::Known>,
+    done: usize,
 ) {
-    let Memory {
-        known,
-        before,
-        found,
-    } = memory;
     let Some(&(pass, access)) = K::PASSES.get(PASS) else {
         return;
     };
-    if access.gradient.is_only_for_gradient() && band.gradient.is_none() {
+    if PASS < done || access.gradient.is_only_for_gradient() && band.gradient.is_none() {
         return;
     }
     let across = match band.way {
@@ -83,19 +197,19 @@ fn pass<F: Float, K: RowKernel<F>, const PASS: usize>(
         scores: band.scores.as_ref(),
         targets: band.targets.as_ref(),
     };
-    before.clear();
-    before.extend_from_slice(known);
-    let at_once = OF_A_THREAD * parallel::threads();
-    for start in (0..classes).step_by(at_once * SECTION) {
-        let here = start..classes.min(start + at_once * SECTION);
+    memory.before.clone_from_slice(&memory.sections[..rows]);
+    let at_once = memory.sections.len() / rows * SECTION;
+    for start in (0..classes).step_by(at_once) {
+        let here = start..classes.min(start + at_once);
         let of_here;
         (of_here, gradient) = unzip(gradient.map(|view| view.split_at(Axis(1), here.len())));
-        found.clear();
-        for _ in here.clone().step_by(SECTION) {
-            found.extend_from_slice(before);
+        let found = &mut memory.sections[..here.len().div_ceil(SECTION) * rows];
+        for section in found.chunks_mut(rows).skip(1) {
+            section.clone_from_slice(&memory.before);
         }
         sections.share(here, of_here, found);
-        for section in found.chunks(rows) {
+        let (known, others) = found.split_at_mut(rows);
+        for section in others.chunks(rows) {
             simd::dispatch(Adopt {
                 kernel,
                 pass,
@@ -104,7 +218,13 @@ fn pass<F: Float, K: RowKernel<F>, const PASS: usize>(
             });
         }
     }
-    across_stage(kernel, Stage::After(pass), band, known, &mut []);
+    across_stage(
+        kernel,
+        Stage::After(pass),
+        band,
+        memory.known(rows),
+        &mut [],
+    );
 }
 
 /// A pass over sections of a band, but for the gradient.
@@ -163,7 +283,7 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> Sections<'_, '_, F, K, PASS> 
             }
         };
         let targets = match (&targets, self.targets) {
-            (Some(view), _) => Some(source_of(view, target_lines)),
+            (Some(view), _) => Some(source_of(*view, target_lines)),
             (None, Some(Source::Parts(_))) => Some(Source::Parts(&target_parts)),
             (None, _) => None,
         };
@@ -172,7 +292,7 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> Sections<'_, '_, F, K, PASS> 
             first,
             classes: classes.len(),
             items: self.items,
-            scores: scores.as_ref().map(|view| source_of(view, score_lines)),
+            scores: scores.map(|view| source_of(view, score_lines)),
             targets,
             gradient: gradient.map(|view| sink_of(view, &mut gradient_lines[..rows])),
             way: Way::ByRows,
@@ -206,12 +326,11 @@ fn by_parts<F: Float, K: RowKernel<F>, const PASS: usize, const BLOCKS: usize>(
 }
 
 /// Rows as slices, if they are contiguous.
-fn source_of<'v, F: Float>(view: &'v ArrayView2<'_, F>, lines: &'v mut [&'v [F]]) -> Source<'v, F> {
-    if are_slices(view) {
-        slices(&view.reborrow(), lines).map_or(Source::View(view.view()), Source::Slices)
-    } else {
-        Source::View(view.view())
-    }
+fn source_of<'l, 'v: 'l, F: Float>(
+    view: ArrayView2<'v, F>,
+    lines: &'l mut [&'v [F]],
+) -> Source<'l, F> {
+    slices(&view, lines).map_or(Source::View(view), Source::Slices)
 }
 
 fn sink_of<'v, 's, F: Float>(

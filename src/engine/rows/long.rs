@@ -1,362 +1,170 @@
 //! Long rows: pass after pass, part by part. Contiguous rows take turns in each pass; rows that are not are treated
-//! together, a part of each at a time, since a line of memory may hold an element of each of them; where all operands
-//! lie along columns, all of a pass at a time.
+//! together, a part of each at a time, since a line of memory may hold an element of each of them.
 
 use std::ops::Range;
 
-use ndarray::{ArrayViewMut2, Axis, Slice};
+use ndarray::{Axis, Slice};
 
-use super::columns::{Columns, LanesAcross, are_large};
-use super::copies::{
-    Copies, Room, Source, Workspace, are_contiguous_columns, copy_of, copy_part, copy_part_back,
-    fetch_part, pad, part_of,
-};
+use super::across::{Stage, across_stage};
+use super::band::{Access, Band, Gradient, Lines, Piece, Sink, Sums, begin, finish};
+use super::copies::{Copies, Room, copy_of, copy_part, copy_part_back, pad, part_of};
 use super::parts::{Part, Parts, sections};
 use super::{ABREAST, IN_TURN, RowKernel, TOGETHER};
-use crate::engine::reduce::Lanes;
 use crate::engine::simd;
 use crate::float::Float;
 
-/// What a pass over a row makes use of.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Access {
-    pub(crate) scores: bool,
-    pub(crate) targets: bool,
-    pub(crate) gradient: Gradient,
-    /// Whether there is something to [add up](RowKernel::close).
-    pub(crate) adds_up: bool,
-    /// Whether there is a [`RowKernel::across`], which takes the place of [`RowKernel::part`] where all of this lies
-    /// along columns: for what passes hand on to each other, where all operands do.
-    pub(crate) across: bool,
+/// What a core's own cache holds of each operand.
+const OWN_CACHE: usize = 64 << 10;
+
+/// How many contiguous rows take turns in each pass: as many as it leaves in the cache for the next one.
+pub(crate) fn rows_in_turn<F>(classes: usize) -> usize {
+    (OWN_CACHE / (classes * size_of::<F>()).max(1)).clamp(1, IN_TURN)
 }
 
-impl Access {
-    pub(crate) const NONE: Self = Self {
-        scores: false,
-        targets: false,
-        gradient: Gradient::Unused,
-        adds_up: false,
-        across: false,
+/// All passes over a band, with room for what is known of each row.
+pub(super) fn by_rows<F: Float, K: RowKernel<F>>(
+    kernel: K,
+    band: &mut Band<'_, '_, F>,
+    known: &mut [Option<K::Known>],
+    losses: &mut [F],
+    mut room: Room<'_, F>,
+) {
+    let rows = band.items.len();
+    let known = &mut known[..rows];
+    let are_lines = band.are_lines();
+    if are_lines.all() {
+        let passes = 0..K::PASSES.len();
+        simd::dispatch(InTurn {
+            kernel,
+            band,
+            known,
+            rows: 0..rows,
+            passes,
+            losses,
+            room,
+        });
+        return;
+    }
+    let in_turn = are_lines.passes::<F, K>();
+    if in_turn > 0 {
+        let at_once = rows_in_turn::<F>(band.classes);
+        for start in (0..rows).step_by(at_once) {
+            simd::dispatch(InTurn {
+                kernel,
+                band,
+                known,
+                rows: start..rows.min(start + at_once),
+                passes: 0..in_turn,
+                losses: &mut [],
+                room: room.reborrow(),
+            });
+        }
+    } else {
+        across_stage(kernel, Stage::Begin, band, known, &mut []);
+    }
+    // Not a loop: each is compiled for what it makes use of.
+    pass::<F, K, 0>(kernel, band, known, in_turn, room.reborrow());
+    pass::<F, K, 1>(kernel, band, known, in_turn, room.reborrow());
+    pass::<F, K, 2>(kernel, band, known, in_turn, room.reborrow());
+    pass::<F, K, 3>(kernel, band, known, in_turn, room.reborrow());
+    across_stage(kernel, Stage::Finish, band, known, losses);
+}
+
+/// A pass over rows of which some are not contiguous, unless it is among the first, which are done.
+fn pass<F: Float, K: RowKernel<F>, const PASS: usize>(
+    kernel: K,
+    band: &mut Band<'_, '_, F>,
+    known: &mut [Option<K::Known>],
+    done: usize,
+    room: Room<'_, F>,
+) {
+    let Some(&(pass, access)) = K::PASSES.get(PASS) else {
+        return;
     };
-
-    /// Whether the pass may go across where others do not, and needs no room: where it only reads scores or fills the
-    /// gradient.
-    #[inline(always)]
-    pub(super) fn goes_across_alone(self) -> bool {
-        let is_light = match self.gradient {
-            Gradient::Unused => true,
-            Gradient::Filled => !self.scores,
-            _ => false,
-        };
-        self.across && is_light && !self.targets
+    if PASS < done || access.gradient.is_only_for_gradient() && band.gradient.is_none() {
+        return;
     }
+    if access.goes_across_alone() && band.is_by_columns(access) {
+        across_stage(kernel, Stage::Pass(pass, access), band, known, &mut []);
+    } else if band.are_lines().serve(access) {
+        simd::dispatch(InTurn {
+            kernel,
+            rows: 0..band.items.len(),
+            band,
+            known,
+            passes: PASS..PASS + 1,
+            losses: &mut [],
+            room,
+        });
+        return;
+    } else {
+        part_by_part::<F, K, PASS>(kernel, band, known, room);
+    }
+    across_stage(kernel, Stage::After(pass), band, known, &mut []);
 }
 
-/// What a pass does with the gradient.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Gradient {
-    Unused,
-    /// It is written; where none is wanted, that is lost.
-    Written,
-    /// The same, but it is only what the passes that follow start from: see [`Piece::is_kept`].
-    Kept,
-    /// It is written; where none is wanted, the pass is left out. So it is for those that follow.
-    Filled,
-    Read,
-    Updated,
-}
-
-impl Gradient {
-    /// Whether the pass starts from what an earlier one kept.
-    #[inline(always)]
-    fn is_read(self) -> bool {
-        matches!(self, Self::Read | Self::Updated)
-    }
-
-    #[inline(always)]
-    fn is_result(self) -> bool {
-        matches!(self, Self::Written | Self::Filled | Self::Updated)
-    }
-
-    /// Whether the pass is left out where no gradient is wanted.
-    #[inline(always)]
-    pub(super) fn is_only_for_gradient(self) -> bool {
-        matches!(self, Self::Filled | Self::Read | Self::Updated)
-    }
-}
-
-/// Running sums of a section of a row.
-pub(crate) trait Sums: Clone {
-    const ZERO: Self;
-}
-
-impl<const N: usize> Sums for [Lanes; N] {
-    const ZERO: Self = [Lanes::ZERO; N];
-}
-
-/// What a pass of a kernel sees of a row: slices of the length of the part, empty where the pass has no use for them. A
-/// pass that makes use of the gradient alone may see all of a row at once.
-pub(crate) struct Piece<'a, F> {
-    pub(crate) part: Part,
-    /// How many elements lie before the end of the row.
-    pub(crate) within: usize,
-    /// [`RowKernel::padding`] behind the end.
-    pub(crate) scores: &'a [F],
-    /// 0 behind the end; empty for a label.
-    pub(crate) targets: &'a [F],
-    /// 0 behind the end.
-    pub(crate) gradient: &'a mut [F],
-    /// Whether what was kept is in the gradient. Where it is not, since it would have to be copied there and back, the
-    /// scores are at hand to compute it again.
-    pub(crate) is_kept: bool,
-    pub(crate) wants_gradient: bool,
-    pub(crate) work: &'a mut Workspace<F>,
-}
-
-/// What a long row aims at, and the factor of its gradient.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Item<F> {
-    pub(crate) classes: usize,
-    /// `None` for a row of targets.
-    pub(crate) label: Option<usize>,
-    pub(crate) coefficient: F,
-}
-
-/// Where the gradients of the rows go.
-pub(crate) enum Sink<'a, 'b, F> {
-    Slices(&'a mut [&'b mut [F]]),
-    View(ArrayViewMut2<'b, F>),
-}
-
-impl<F> Sink<'_, '_, F> {
-    #[inline(always)]
-    fn is_by_columns(&self) -> bool {
-        matches!(self, Self::View(view) if are_contiguous_columns(&view.view()))
-    }
-
-    #[inline(always)]
-    fn view(&mut self) -> Option<ArrayViewMut2<'_, F>> {
-        match self {
-            Self::Slices(_) => None,
-            Self::View(view) => Some(view.view_mut()),
-        }
-    }
-}
-
-/// How the rows of a band are seen.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Way {
-    ByRows,
-    /// All operands are views that lie along columns, and the kernel is to see them there: at most
-    /// [`ABREAST`](super::ABREAST) rows, and no room is needed.
-    Across,
-    /// The sections are shared among threads; operands are views, or rows in [`Source::Parts`]. No room is needed.
-    InSections {
-        across: bool,
-    },
-}
-
-/// Long rows that are treated together.
-#[doc(hidden)]
-pub struct Band<'a, 'b, F> {
-    /// How many classes come before these, where they are a section.
-    pub(crate) first: usize,
-    pub(crate) classes: usize,
-    /// `None` for what is left out: its loss and its gradient are 0.
-    pub(crate) items: &'a [Option<Item<F>>],
-    /// Absent where the scores are in the sink.
-    pub(crate) scores: Option<Source<'a, F>>,
-    pub(crate) targets: Option<Source<'a, F>>,
-    pub(crate) gradient: Option<Sink<'a, 'b, F>>,
-    pub(crate) way: Way,
-}
-
-impl<F: Float> Band<'_, '_, F> {
-    /// Whether no row has to be copied.
-    #[inline(always)]
-    fn is_contiguous(&self) -> bool {
-        matches!(self.scores, None | Some(Source::Slices(_)))
-            && matches!(self.targets, None | Some(Source::Slices(_)))
-            && matches!(self.gradient, None | Some(Sink::Slices(_)))
-    }
-
-    /// The score of a class.
-    pub(super) fn score(&self, row: usize, class: usize) -> F {
-        let score = match (&self.scores, &self.gradient) {
-            (Some(Source::Slices(rows)), _) => rows.get(row).and_then(|row| row.get(class)),
-            (Some(Source::View(view)), _) => view.get([row, class]),
-            (None, Some(Sink::Slices(rows))) => rows.get(row).and_then(|row| row.get(class)),
-            (None, Some(Sink::View(view))) => view.get([row, class]),
-            // Scores are floats already.
-            (Some(Source::Parts(_)), _) | (None, None) => None,
-        };
-        score.copied().unwrap_or_else(F::nan)
-    }
-
-    /// Whether all that a pass makes use of lies along columns.
-    #[inline(always)]
-    pub(super) fn is_by_columns(&self, access: Access) -> bool {
-        let gradient = self.gradient.as_ref().is_none_or(Sink::is_by_columns);
-        let scores = self.scores.as_ref();
-        let scores = scores.map_or(gradient, Source::is_by_columns);
-        let targets = self.targets.as_ref().is_none_or(Source::is_by_columns);
-        (scores || !access.scores)
-            && (targets || !access.targets)
-            && (gradient || access.gradient == Gradient::Unused)
-    }
-
-    /// What a pass makes use of, which lies along columns.
-    #[inline(always)]
-    fn columns(&mut self, access: Access) -> Columns<'_, F> {
-        let in_place = access.scores && self.scores.is_none();
-        let scores = self.scores.as_ref().filter(|_| access.scores);
-        let targets = self.targets.as_ref().filter(|_| access.targets);
-        let is_used = in_place || access.gradient != Gradient::Unused;
-        let gradient = self.gradient.as_mut().filter(|_| is_used);
-        let scores = scores.and_then(Source::view);
-        let targets = targets.and_then(Source::view);
-        let gradient = gradient.and_then(Sink::view);
-        // All that there are: the band may be a section of them.
-        let classes = self.items.iter().flatten().next();
-        let classes = classes.map_or(self.classes, |item| item.classes);
-        let written = gradient.as_ref().map(|view| view.view());
-        let mut views = scores.iter().chain(&targets).chain(&written);
-        Columns {
-            are_large: views.any(|view| are_large(view, classes)),
-            rows: self.items.len(),
-            first: self.first,
-            classes: self.classes,
-            scores,
-            targets,
-            gradient,
-            in_place,
-        }
-    }
-
-    /// Reads a little of every line of memory that holds a part of what a pass makes use of, and lies along columns.
-    fn fetch(&self, part: Part, access: Access, in_place: bool) {
-        let sources = [
-            (&self.scores, access.scores),
-            (&self.targets, access.targets),
-        ];
-        for (source, is_used) in sources {
-            if let (Some(Source::View(view)), true) = (source, is_used) {
-                fetch_part(view, part);
-            }
-        }
-        if let Some(Sink::View(view)) = &self.gradient
-            && (in_place && access.scores || access.gradient.is_result())
-        {
-            fetch_part(&view.view(), part);
-        }
-    }
-
-    #[inline(always)]
-    fn lines(&mut self, row: usize, access: Access) -> Lines<'_, F> {
-        Lines {
-            scores: self
-                .scores
-                .as_ref()
-                .filter(|_| access.scores)
-                .and_then(|source| source.line(row)),
-            targets: self
-                .targets
-                .as_ref()
-                .filter(|_| access.targets)
-                .and_then(|source| source.line(row)),
-            gradient: match &mut self.gradient {
-                Some(Sink::Slices(rows)) => rows.get_mut(row).map(|row| &mut **row),
-                _ => None,
-            },
-        }
-    }
-}
-
-/// A kernel's passes over a band.
-pub(super) struct Passes<'a, 'b, 'r, 's, F: Float, K: RowKernel<F>> {
+/// Passes over rows of a band, as far as they make use of contiguous ones alone.
+pub(super) struct InTurn<'a, 'b, 'r, 's, F: Float, K: RowKernel<F>> {
     pub(super) kernel: K,
     pub(super) band: &'s mut Band<'a, 'b, F>,
-    /// Room for what is known of each row.
+    /// What is known of all rows of the band.
     pub(super) known: &'s mut [Option<K::Known>],
+    pub(super) rows: Range<usize>,
+    pub(super) passes: Range<usize>,
+    /// Of these rows, after the last pass.
     pub(super) losses: &'s mut [F],
     pub(super) room: Room<'r, F>,
 }
 
-impl<F: Float, K: RowKernel<F>> simd::Work for Passes<'_, '_, '_, '_, F, K> {
+impl<F: Float, K: RowKernel<F>> simd::Work for InTurn<'_, '_, '_, '_, F, K> {
     type Output = ();
 
     #[inline(always)]
     fn run(&mut self) {
-        begin(self.kernel, self.band, self.known);
+        let rows = self.rows.clone();
+        if self.passes.start == 0 {
+            begin(self.kernel, self.band, rows.clone(), self.known);
+        }
         // Not a loop: each is compiled for what it makes use of.
         self.pass::<0>();
         self.pass::<1>();
         self.pass::<2>();
         self.pass::<3>();
-        finish(self.kernel, self.known, self.losses);
+        finish(self.kernel, &self.known[rows], self.losses);
     }
 }
 
-/// What is known before the first pass.
-#[inline(always)]
-fn begin<F: Float, K: RowKernel<F>>(
-    kernel: K,
-    band: &Band<'_, '_, F>,
-    known: &mut [Option<K::Known>],
-) {
-    const { assert!(K::PASSES.len() <= 4) };
-    for (row, (known, item)) in known.iter_mut().zip(band.items).enumerate() {
-        *known = item.map(|item| kernel.begin(item, |class| band.score(row, class)));
-    }
-}
-
-/// The losses, after the last pass.
-#[inline(always)]
-fn finish<F: Float, K: RowKernel<F>>(kernel: K, known: &[Option<K::Known>], losses: &mut [F]) {
-    for (loss, known) in losses.iter_mut().zip(known) {
-        *loss = match known {
-            Some(known) => kernel.finish(known),
-            None => F::zero(),
-        };
-    }
-}
-
-impl<F: Float, K: RowKernel<F>> Passes<'_, '_, '_, '_, F, K> {
+impl<F: Float, K: RowKernel<F>> InTurn<'_, '_, '_, '_, F, K> {
     #[inline(always)]
     fn pass<const PASS: usize>(&mut self) {
         let Some(&(pass, access)) = K::PASSES.get(PASS) else {
             return;
         };
-        if access.gradient.is_only_for_gradient() && self.band.gradient.is_none() {
+        if !self.passes.contains(&PASS)
+            || access.gradient.is_only_for_gradient() && self.band.gradient.is_none()
+        {
             return;
         }
-        if access.goes_across_alone() && self.band.is_by_columns(access) {
-            // Its frame is not that of this one.
-            let stage = Stage::Pass(pass, access);
-            across_stage(self.kernel, stage, self.band, self.known, &mut []);
-        } else if self.band.is_contiguous() {
-            self.in_turn(Turn::of(self.kernel, (pass, access), self.band));
-        } else {
-            // Its frame is not that of a contiguous row, of which there may be very many.
-            let room = self.room.reborrow();
-            part_by_part::<F, K, PASS>(self.kernel, self.band, self.known, room);
-        }
-        for known in self.known.iter_mut().flatten() {
+        self.in_turn(Turn::of(self.kernel, (pass, access), self.band));
+        for known in self.known[self.rows.clone()].iter_mut().flatten() {
             self.kernel.after(pass, known);
         }
     }
 
-    /// A pass over contiguous rows.
     #[inline(always)]
     fn in_turn(&mut self, turn: Turn<K, K::Pass>) {
         let Self {
-            band, known, room, ..
+            band,
+            known,
+            room,
+            rows,
+            ..
         } = self;
         let classes = band.classes;
         let Some(mut copies) = room.of_row(0) else {
             return;
         };
-        for (row, known) in known.iter_mut().enumerate() {
+        for (row, known) in rows.clone().zip(&mut known[rows.clone()]) {
             let mut lines = band.lines(row, turn.access);
             if turn.sees_gradient_alone() {
                 turn.whole(classes, known.as_mut(), &mut lines, &mut copies);
@@ -527,92 +335,6 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> PartByPart<'_, '_, '_, '_, F,
     }
 }
 
-/// A stage at a band of which all that a pass makes use of lies along columns.
-pub(super) fn across_stage<F: Float, K: RowKernel<F>>(
-    kernel: K,
-    stage: Stage<K::Pass>,
-    band: &mut Band<'_, '_, F>,
-    known: &mut [Option<K::Known>],
-    losses: &mut [F],
-) {
-    let adds_up = matches!(stage, Stage::Pass(_, access) if access.adds_up);
-    let across = Across {
-        kernel,
-        stage,
-        sums: &mut [],
-        band,
-        known,
-        losses,
-    };
-    // No more sums than there is use for.
-    match kernel.sums_across(across.band.targets.is_some()) {
-        sums if sums == 0 || !adds_up => simd::dispatch(across),
-        1 => adding_across::<F, K, 1>(across),
-        _ => adding_across::<F, K, 3>(across),
-    }
-}
-
-#[inline(never)] // its frame is large
-fn adding_across<F: Float, K: RowKernel<F>, const SUMS: usize>(across: Across<'_, '_, '_, F, K>) {
-    let mut sums = [const { LanesAcross::ZERO }; SUMS];
-    let sums = &mut sums;
-    simd::dispatch(Across { sums, ..across });
-}
-
-/// A kernel at a band whose operands all lie along columns.
-struct Across<'a, 'b, 's, F: Float, K: RowKernel<F>> {
-    kernel: K,
-    stage: Stage<K::Pass>,
-    band: &'s mut Band<'a, 'b, F>,
-    /// Room for what is known of each row.
-    known: &'s mut [Option<K::Known>],
-    /// As many as the kernel needs.
-    sums: &'s mut [LanesAcross],
-    losses: &'s mut [F],
-}
-
-/// What is done at a time: all passes in one frame would need more stack than a thread may have.
-#[derive(Clone, Copy)]
-pub(super) enum Stage<P> {
-    Begin,
-    Pass(P, Access),
-    /// What follows from all parts of a pass.
-    After(P),
-    Finish,
-}
-
-impl<F: Float, K: RowKernel<F>> simd::Work for Across<'_, '_, '_, F, K> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(&mut self) {
-        match self.stage {
-            Stage::Begin => begin(self.kernel, self.band, self.known),
-            Stage::Pass(pass, access) => self.pass(pass, access),
-            Stage::After(pass) => {
-                for known in self.known.iter_mut().flatten() {
-                    self.kernel.after(pass, known);
-                }
-            }
-            Stage::Finish => finish(self.kernel, self.known, self.losses),
-        }
-    }
-}
-
-impl<F: Float, K: RowKernel<F>> Across<'_, '_, '_, F, K> {
-    #[inline(always)]
-    fn pass(&mut self, pass: K::Pass, access: Access) {
-        if access.gradient.is_only_for_gradient() && self.band.gradient.is_none() {
-            return;
-        }
-        let mut columns = self.band.columns(access);
-        for section in sections(columns.classes) {
-            let section = columns.split_off(section.len());
-            self.kernel.across(pass, self.known, section, self.sums);
-        }
-    }
-}
-
 /// A kernel in one of its passes.
 #[derive(Clone, Copy)]
 struct Turn<K, P> {
@@ -625,13 +347,6 @@ struct Turn<K, P> {
     in_place: bool,
     /// See [`Band`].
     first: usize,
-}
-
-/// The contiguous rows of an item, as far as a pass makes use of them.
-struct Lines<'l, F> {
-    scores: Option<&'l [F]>,
-    targets: Option<&'l [F]>,
-    gradient: Option<&'l mut [F]>,
 }
 
 impl<K, P: Copy> Turn<K, P> {

@@ -6,6 +6,8 @@
 //! ([`mod@columns`]), and if they are very long, with their sections on several threads ([`mod@in_sections`]). Which
 //! arithmetic a row gets depends on the number of classes alone.
 
+mod across;
+mod band;
 mod columns;
 mod copies;
 mod in_sections;
@@ -15,6 +17,8 @@ mod parts;
 mod short;
 mod short_copies;
 
+use across::across;
+pub(crate) use band::{Access, Band, Gradient, Item, Piece, Sink, Sums, Way};
 pub(crate) use columns::{
     ABREAST, Abreast, Column, Columns, LanesAcross, LargestAcross, Present, abreast, offsets,
     rows_across,
@@ -22,8 +26,8 @@ pub(crate) use columns::{
 pub(crate) use copies::{Block, Room, Rooms, Source};
 pub(super) use copies::{are_contiguous_columns, are_slices, copy_part, slices, slices_mut};
 use in_sections::in_sections;
-pub(crate) use long::{Access, Band, Gradient, Item, Piece, Sink, Sums, Way};
-use long::{Passes, Stage, across_stage};
+use long::by_rows;
+pub(crate) use long::rows_in_turn;
 pub(super) use named::{are_one_hot, are_short_one_hot, named, named_of_short};
 pub(crate) use parts::{BLOCK, Largest, Part, SECTION};
 pub(crate) use short::{
@@ -33,7 +37,6 @@ pub(crate) use short::{
 pub(super) use short_copies::{gather_short, scatter_short};
 
 use std::array::from_fn;
-use std::iter::once;
 
 use super::simd;
 use crate::float::Float;
@@ -210,7 +213,7 @@ fn of_few<F: Float, K: RowKernel<F>>(
     // Not a constant that is copied, as below, which takes as long as a row. Without optimisation it is the other way
     // round: this is copied several times, which a stack has no room for where there are many.
     let mut known: [_; IN_TURN] = from_fn(|_| None);
-    passes(kernel, band, &mut known, losses, room);
+    by_rows(kernel, band, &mut known, losses, room);
 }
 
 #[inline(never)] // its frame is large
@@ -221,37 +224,7 @@ fn of_many<F: Float, K: RowKernel<F>, const ROWS: usize>(
     room: Room<'_, F>,
 ) {
     let mut known: [_; ROWS] = [const { None }; _];
-    passes(kernel, band, &mut known, losses, room);
-}
-
-/// The passes over some rows, with room for what is known of each.
-fn passes<F: Float, K: RowKernel<F>>(
-    kernel: K,
-    band: &mut Band<'_, '_, F>,
-    known: &mut [Option<K::Known>],
-    losses: &mut [F],
-    room: Room<'_, F>,
-) {
-    simd::dispatch(Passes {
-        kernel,
-        known: &mut known[..band.items.len()],
-        band,
-        losses,
-        room,
-    });
-}
-
-/// The passes over at most [`ABREAST`] rows whose operands all lie along columns.
-#[inline(never)] // its frame is large
-fn across<F: Float, K: RowKernel<F>>(kernel: K, band: &mut Band<'_, '_, F>, losses: &mut [F]) {
-    let mut known: [_; ABREAST] = [const { None }; _];
-    let known = &mut known[..band.items.len()];
-    let passes = K::PASSES
-        .iter()
-        .flat_map(|&(pass, access)| [Stage::Pass(pass, access), Stage::After(pass)]);
-    for stage in once(Stage::Begin).chain(passes).chain([Stage::Finish]) {
-        across_stage(kernel, stage, band, known, losses);
-    }
+    by_rows(kernel, band, &mut known, losses, room);
 }
 
 struct OfBatch<'a, F, K> {

@@ -26,9 +26,11 @@ impl<F: Float> AsMut<softmax::LongRow<F>> for LongRow<F> {
 /// A long row between its parts.
 #[derive(Clone)]
 pub(crate) struct LongRow<F: Float> {
-    item: Item<F>,
-    /// That of the label.
+    /// `None` for a row of targets.
+    label: Option<usize>,
+    /// The label's.
     logit: F,
+    coefficient: F,
     /// Absent without smoothing.
     smoothed: Option<Smoothed<F>>,
     softmax: softmax::LongRow<F>,
@@ -45,8 +47,9 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(super) fn new(item: Item<F>, logit: F, smoothed: Option<Smoothed<F>>) -> Self {
         Self {
-            item,
+            label: item.label,
             logit,
+            coefficient: item.coefficient,
             smoothed,
             softmax: softmax::LongRow::new(),
             distances: Pair::ZERO,
@@ -85,7 +88,7 @@ impl<F: Float> LongRow<F> {
             work,
             ..
         } = piece;
-        if self.item.label.is_none() {
+        if self.label.is_none() {
             F::accumulate(totals.in_memory(), targets);
         }
         if self.aims_at_all() {
@@ -121,7 +124,7 @@ impl<F: Float> LongRow<F> {
         if self.aims_at_all() {
             F::add_section(&mut self.distances, F::total_of_section(distances));
         }
-        if self.item.label.is_none() {
+        if self.label.is_none() {
             F::add_section(&mut self.totals, F::total_of_section(totals));
         }
     }
@@ -136,7 +139,7 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(super) fn with_terms(&mut self) {
         self.softmax.with_terms();
-        if self.item.label.is_none() {
+        if self.label.is_none() {
             let total = F::narrow(self.totals.value());
             self.total = self
                 .smoothed
@@ -158,8 +161,8 @@ impl<F: Float> LongRow<F> {
             return;
         }
         let summary = self.softmax.summary();
-        let (total, coefficient) = (self.total, self.item.coefficient);
-        let Some(label) = self.item.label else {
+        let (total, coefficient) = (self.total, self.coefficient);
+        let Some(label) = self.label else {
             let targets = self.targets(part, targets, &mut work.values);
             for (g, &t) in gradient.iter_mut().zip(targets) {
                 *g = summary.derivative(*g, t, total, false) * coefficient;
@@ -191,7 +194,7 @@ impl<F: Float> LongRow<F> {
     fn at_maximum(&self, target: F) -> F {
         let term = self.softmax.maximal_term;
         let summary = self.softmax.summary();
-        summary.derivative(term, target, self.total, true) * self.item.coefficient
+        summary.derivative(term, target, self.total, true) * self.coefficient
     }
 
     /// The classes of a row with a label whose gradient is not as elsewhere; the label's last, which may be that of the
@@ -215,7 +218,7 @@ impl<F: Float> LongRow<F> {
                 )
             }
         };
-        let coefficient = self.item.coefficient;
+        let coefficient = self.coefficient;
         let maximal = self.softmax.maximal();
         [
             maximal.map(|class| (class, of_maximal * coefficient)),
@@ -226,7 +229,7 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(super) fn loss(&self) -> F {
         let summary = self.softmax.summary();
-        match self.item.label {
+        match self.label {
             Some(_) if self.smoothed.is_none() => (summary.maximum - self.logit) + summary.log,
             _ => F::narrow(self.distances.value()) + self.total * summary.log,
         }
@@ -235,7 +238,7 @@ impl<F: Float> LongRow<F> {
     /// Whether every class is aimed at.
     #[inline(always)]
     fn aims_at_all(&self) -> bool {
-        self.item.label.is_none() || self.smoothed.is_some()
+        self.label.is_none() || self.smoothed.is_some()
     }
 
     /// The targets of a part, smoothed where they have to be; what stands behind the end is unspecified.
@@ -245,7 +248,7 @@ impl<F: Float> LongRow<F> {
             return given;
         };
         let targets = &mut buffer[..part.len];
-        match self.item.label {
+        match self.label {
             Some(label) => {
                 targets.fill(smoothed.uniform);
                 if let Some(offset) = part.offset_of(label) {
@@ -342,7 +345,7 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         distances.clear();
         let mut labels = [None; ABREAST];
         for (label, row) in labels.iter_mut().zip(&*known) {
-            *label = row.as_ref().and_then(|row| row.item.label);
+            *label = row.as_ref().and_then(|row| row.label);
         }
         let mut aims = Aims {
             labels,
@@ -371,7 +374,7 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         let zero = F::zero();
         let summaries = summaries_across(known);
         let totals = abreast(known, zero, |row| row.total);
-        let coefficients = abreast(known, zero, |row| row.item.coefficient);
+        let coefficients = abreast(known, zero, |row| row.coefficient);
         let present = Present::of(known);
         let smoothed = smoothed_of(known);
         let are_dense = columns.has_targets();
@@ -398,7 +401,7 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
             let Some(row) = row else {
                 continue;
             };
-            if let Some(label) = row.item.label {
+            if let Some(label) = row.label {
                 for (class, g) in row.exceptions(label).into_iter().flatten() {
                     columns.put(index, class, g);
                 }
