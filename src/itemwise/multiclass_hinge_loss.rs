@@ -287,10 +287,10 @@ fn rivals_across<F: Float>(known: &mut [Option<LongRow<F>>], mut columns: Column
         // Where in this part the label is, else nowhere.
         let labels: Abreast<F> = offsets(known, part, |row| Some(row.label));
         let rivals = LargestAcross::of(columns, Some(&labels));
-        for (row, (rival, offset, any_nan)) in known.iter_mut().zip(rivals.of_rows()) {
+        for (row, (rival, class, any_nan)) in known.iter_mut().zip(rivals.of_rows(part)) {
             if let Some(row) = row {
                 if row.rival.look_at(part, rival) {
-                    row.rival_class = Some(part.start + offset);
+                    row.rival_class = Some(class);
                 }
                 row.any_nan |= any_nan;
             }

@@ -20,8 +20,8 @@ use crate::float::Float;
 
 /// Blocks of copies for few elements: to clear more would take longer than the work.
 const FEW_BLOCKS: usize = 16;
-/// What a cache holds from one pass to the next.
-const CACHE: usize = 4 << 20;
+/// What some cache holds of the rows of [`TOGETHER`] from one pass to the next.
+const BETWEEN_PASSES: usize = 4 << 20;
 /// Of how many sections a row is at least, for threads to share them.
 const LEAST_SECTIONS: usize = 4;
 /// About so many passes share the work of a row, and wait for each other.
@@ -101,7 +101,7 @@ fn with_copies<F: Float>(
 /// How many rows are treated together that are not contiguous and share lines of memory: so few that they are still in
 /// some cache in the next pass, or if they are too long for that, so many that they share much.
 pub(super) fn rows_that_share_lines<F: Float>(classes: usize) -> usize {
-    if classes > CACHE / (TOGETHER * size_of::<F>()) {
+    if classes > BETWEEN_PASSES / (TOGETHER * size_of::<F>()) {
         rows_across::<F>()
     } else {
         TOGETHER

@@ -18,8 +18,9 @@ pub(crate) const fn rows_across<F>() -> usize {
     ABREAST * size_of::<f32>() / size_of::<F>()
 }
 
-/// What a cache may hold.
-const CACHE: usize = 16 << 20;
+/// From so many bytes on, columns come from memory rather than from a cache: about half of what a processor's last one
+/// holds.
+const LARGE: usize = 16 << 20;
 /// How many elements are fetched ahead.
 const STRETCH: usize = 16384;
 
@@ -251,7 +252,7 @@ impl<'a, F: Float> Columns<'a, F> {
 /// Whether so many classes are more than a cache holds, with what lies in between.
 pub(super) fn are_large<F>(column_of: &ArrayView2<'_, F>, classes: usize) -> bool {
     let column = column_of.stride_of(Axis(1)).unsigned_abs();
-    column.saturating_mul(classes) > CACHE / size_of::<F>()
+    column.saturating_mul(classes) > LARGE / size_of::<F>()
 }
 
 /// Whether each column begins where the one before ends.
@@ -369,14 +370,14 @@ impl<F: Float> LargestAcross<F> {
         }
     }
 
-    /// The largest number of each row, its offset, and whether there is a NaN.
+    /// The largest number of each row, its class, and whether there is a NaN.
     #[inline(always)]
-    pub(crate) fn of_rows(&self) -> impl Iterator<Item = (F, usize, bool)> {
+    pub(crate) fn of_rows(&self, part: Part) -> impl Iterator<Item = (F, usize, bool)> {
         let offsets = self.offsets.iter();
-        let offsets = offsets.map(|offset| offset.widen() as usize);
+        let classes = offsets.map(move |offset| part.start + offset.widen() as usize);
         let nans = self.nans.iter().map(|&nan| nan != F::zero());
-        let found = self.values.iter().copied().zip(offsets).zip(nans);
-        found.map(|((value, offset), any_nan)| (value, offset, any_nan))
+        let found = self.values.iter().copied().zip(classes).zip(nans);
+        found.map(|((value, class), any_nan)| (value, class, any_nan))
     }
 }
 

@@ -207,9 +207,9 @@ impl<F: Float> Look<F> for TheOne {
         for (part, targets) in targets.stretches() {
             // Of zeros and a one, which was checked.
             let ones = LargestAcross::of(targets, None);
-            for (row, (value, offset, _)) in rows.iter_mut().zip(ones.of_rows()) {
+            for (row, (value, class, _)) in rows.iter_mut().zip(ones.of_rows(part)) {
                 if row.class.is_none() && value == F::one() {
-                    row.class = Some(part.start + offset);
+                    row.class = Some(class);
                 }
             }
         }
@@ -241,9 +241,9 @@ impl<F: Float> Look<F> for LargestTarget<F> {
     fn across(rows: &mut [Self], mut targets: Columns<'_, F>) {
         for (part, targets) in targets.stretches() {
             let largest = LargestAcross::of(targets, None);
-            for (row, (value, offset, any_nan)) in rows.iter_mut().zip(largest.of_rows()) {
+            for (row, (value, class, any_nan)) in rows.iter_mut().zip(largest.of_rows(part)) {
                 if row.largest.look_at(part, value) {
-                    row.class = Some(part.start + offset);
+                    row.class = Some(class);
                 }
                 row.any_nan |= any_nan;
             }

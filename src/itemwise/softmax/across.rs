@@ -18,11 +18,11 @@ pub(crate) fn look_across<F: Float, K: AsMut<LongRow<F>>>(
 ) {
     for (part, logits) in logits.stretches() {
         let largest = LargestAcross::of(logits, None);
-        for (row, (value, offset, _)) in known.iter_mut().zip(largest.of_rows()) {
+        for (row, (value, class, _)) in known.iter_mut().zip(largest.of_rows(part)) {
             if let Some(row) = row {
                 let row = row.as_mut();
                 if row.largest.look_at(part, value) {
-                    row.maximal = value.is_finite().then_some(part.start + offset);
+                    row.maximal = value.is_finite().then_some(class);
                 }
             }
         }
