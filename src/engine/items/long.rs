@@ -12,9 +12,9 @@ use super::targets::{AnyRows, Divide, Targets};
 use crate::engine::copying::{gather, scatter};
 use crate::engine::parallel;
 use crate::engine::rows::{
-    ABREAST, BLOCK, Band, Block, Dense, IN_TURN, Item, Part, ROWS, Room, Rooms, SECTION, Sink,
-    Source, TOGETHER, Way, are_contiguous_columns, are_slices, named, rows_across, rows_in_turn,
-    slices, slices_mut,
+    ABREAST, BLOCK, Band, Block, Dense, IN_TURN, Item, Part, Room, Rooms, SECTION, Sink, Source,
+    TOGETHER, Way, are_contiguous_columns, are_enough_across, are_slices, named, rows_across,
+    rows_in_turn, slices, slices_mut,
 };
 use crate::float::Float;
 
@@ -32,7 +32,7 @@ pub(super) fn long<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work
         let together = Together {
             rows: rows_across::<F>(),
             way: Way::InSections {
-                across: losses.len() >= ROWS && rows.go_across(&work),
+                across: rows.go_across(&work),
             },
         };
         let mut room = Rooms::<F, 1>::new();
@@ -43,8 +43,7 @@ pub(super) fn long<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work
         each(rows, losses, work);
         return;
     }
-    // Fewer would leave lanes empty.
-    if losses.len() >= ROWS && rows.go_across(&work) {
+    if rows.go_across(&work) {
         let together = Together {
             rows: rows_across::<F>(),
             way: Way::Across,
@@ -328,6 +327,7 @@ impl<F: Float> Rows<'_, '_, F> {
     pub(super) fn go_across(&self, work: &Work<'_, F>) -> bool {
         let gradient = self.gradient.as_ref();
         work.kernel.goes_across()
+            && are_enough_across::<F>(self.items())
             && self.scores.as_ref().is_none_or(are_contiguous_columns)
             && gradient.is_none_or(|view| are_contiguous_columns(&view.view()))
             && match &self.targets {

@@ -26,7 +26,7 @@ pub(super) fn across<F: Float, K: RowKernel<F>>(
     }
 }
 
-/// A stage at a band of which all that a pass makes use of lies along columns.
+/// A stage at a band; all that a pass makes use of lies along columns.
 pub(super) fn across_stage<F: Float, K: RowKernel<F>>(
     kernel: K,
     stage: Stage<K::Pass>,
@@ -101,7 +101,7 @@ impl<F: Float, K: RowKernel<F>> simd::Work for Across<'_, '_, '_, F, K> {
 impl<F: Float, K: RowKernel<F>> Across<'_, '_, '_, F, K> {
     #[inline(always)]
     fn pass(&mut self, pass: K::Pass, access: Access) {
-        if access.gradient.is_only_for_gradient() && self.band.gradient.is_none() {
+        if self.band.leaves_out(access) {
             return;
         }
         let mut columns = self.band.columns(access);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use ndarray::ArrayViewMut2;
 
 use super::RowKernel;
-use super::columns::{Columns, are_large};
+use super::columns::{Columns, are_enough_across, are_large};
 use super::copies::{Source, Workspace, are_contiguous_columns, fetch_part};
 use super::parts::Part;
 use crate::engine::reduce::Lanes;
@@ -72,9 +72,8 @@ impl Gradient {
         matches!(self, Self::Written | Self::Filled | Self::Updated)
     }
 
-    /// Whether the pass is left out where no gradient is wanted.
     #[inline(always)]
-    pub(super) fn is_only_for_gradient(self) -> bool {
+    fn is_only_for_gradient(self) -> bool {
         matches!(self, Self::Filled | Self::Read | Self::Updated)
     }
 }
@@ -209,6 +208,12 @@ impl<F: Float> Band<'_, '_, F> {
         }
     }
 
+    /// Whether a pass is for a gradient that is not wanted.
+    #[inline(always)]
+    pub(super) fn leaves_out(&self, access: Access) -> bool {
+        access.gradient.is_only_for_gradient() && self.gradient.is_none()
+    }
+
     /// The score of a class.
     pub(super) fn score(&self, row: usize, class: usize) -> F {
         let score = match (&self.scores, &self.gradient) {
@@ -222,14 +227,15 @@ impl<F: Float> Band<'_, '_, F> {
         score.copied().unwrap_or_else(F::nan)
     }
 
-    /// Whether all that a pass makes use of lies along columns.
+    /// Whether all that a pass makes use of lies along columns, of so many rows that they are seen there.
     #[inline(always)]
     pub(super) fn is_by_columns(&self, access: Access) -> bool {
         let gradient = self.gradient.as_ref().is_none_or(Sink::is_by_columns);
         let scores = self.scores.as_ref();
         let scores = scores.map_or(gradient, Source::is_by_columns);
         let targets = self.targets.as_ref().is_none_or(Source::is_by_columns);
-        (scores || !access.scores)
+        are_enough_across::<F>(self.items.len())
+            && (scores || !access.scores)
             && (targets || !access.targets)
             && (gradient || access.gradient == Gradient::Unused)
     }

@@ -18,6 +18,11 @@ pub(crate) const fn rows_across<F>() -> usize {
     ABREAST * size_of::<f32>() / size_of::<F>()
 }
 
+/// Whether so many rows are seen by their columns: of fewer, a column takes longer than a copy of its elements.
+pub(crate) const fn are_enough_across<F>(rows: usize) -> bool {
+    rows * size_of::<F>() >= 24 * size_of::<f32>()
+}
+
 /// From so many bytes on, columns come from memory rather than from a cache: about half of what a processor's last one
 /// holds.
 const LARGE: usize = 16 << 20;

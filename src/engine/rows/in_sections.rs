@@ -32,6 +32,15 @@ struct Memory<K> {
     before: Vec<Option<K>>,
 }
 
+impl<K> Memory<K> {
+    fn known(&mut self, rows: usize) -> &mut [Option<K>] {
+        &mut self.sections[..rows]
+    }
+}
+
+/// So many rows are at least each thread's, where threads share them.
+const ROWS_OF_A_THREAD: usize = 4;
+
 pub(super) fn in_sections<F: Float, K: RowKernel<F>>(
     kernel: K,
     band: &mut Band<'_, '_, F>,
@@ -63,15 +72,6 @@ pub(super) fn in_sections<F: Float, K: RowKernel<F>>(
     pass::<F, K, 2>(kernel, band, &mut memory, passes);
     pass::<F, K, 3>(kernel, band, &mut memory, passes);
     across_stage(kernel, Stage::Finish, band, memory.known(rows), losses);
-}
-
-/// So many rows are at least each thread's, where threads share them.
-const ROWS_OF_A_THREAD: usize = 4;
-
-impl<K> Memory<K> {
-    fn known(&mut self, rows: usize) -> &mut [Option<K>] {
-        &mut self.sections[..rows]
-    }
 }
 
 /// How many of the passes, from the first, make use of nothing but contiguous rows; none where there are so few rows
@@ -176,7 +176,7 @@ fn pass<F: Float, K: RowKernel<F>, const PASS: usize>(
     let Some(&(pass, access)) = K::PASSES.get(PASS) else {
         return;
     };
-    if PASS < done || access.gradient.is_only_for_gradient() && band.gradient.is_none() {
+    if PASS < done || band.leaves_out(access) {
         return;
     }
     let across = match band.way {

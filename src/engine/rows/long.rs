@@ -81,7 +81,7 @@ fn pass<F: Float, K: RowKernel<F>, const PASS: usize>(
     let Some(&(pass, access)) = K::PASSES.get(PASS) else {
         return;
     };
-    if PASS < done || access.gradient.is_only_for_gradient() && band.gradient.is_none() {
+    if PASS < done || band.leaves_out(access) {
         return;
     }
     if access.goes_across_alone() && band.is_by_columns(access) {
@@ -140,9 +140,7 @@ impl<F: Float, K: RowKernel<F>> InTurn<'_, '_, '_, '_, F, K> {
         let Some(&(pass, access)) = K::PASSES.get(PASS) else {
             return;
         };
-        if !self.passes.contains(&PASS)
-            || access.gradient.is_only_for_gradient() && self.band.gradient.is_none()
-        {
+        if !self.passes.contains(&PASS) || self.band.leaves_out(access) {
             return;
         }
         self.in_turn(Turn::of(self.kernel, (pass, access), self.band));

@@ -20,8 +20,8 @@ mod short_copies;
 use across::across;
 pub(crate) use band::{Access, Band, Gradient, Item, Piece, Sink, Sums, Way};
 pub(crate) use columns::{
-    ABREAST, Abreast, Column, Columns, LanesAcross, LargestAcross, Present, abreast, offsets,
-    rows_across,
+    ABREAST, Abreast, Column, Columns, LanesAcross, LargestAcross, Present, abreast,
+    are_enough_across, offsets, rows_across,
 };
 pub(crate) use copies::{Block, Room, Rooms, Source};
 pub(super) use copies::{are_contiguous_columns, are_slices, copy_part, slices, slices_mut};

@@ -7,7 +7,7 @@ pub(in crate::engine) use short_rows::{are_short_one_hot, named_of_short};
 
 use ndarray::ArrayView2;
 
-use super::columns::{ABREAST, Abreast, Columns, LargestAcross};
+use super::columns::{ABREAST, Abreast, Columns, LargestAcross, are_enough_across};
 use super::copies::{Block, Source};
 use super::parts::{Largest, Part, Parts, position};
 use super::short::update;
@@ -116,7 +116,8 @@ fn search<F: Float, L: Look<F>, const ROWS: usize>(
 ) -> [L; ROWS] {
     let mut states = [start; ROWS];
     let found = &mut states[..count];
-    if rows.is_by_columns()
+    if are_enough_across::<F>(count)
+        && rows.is_by_columns()
         && let Some(targets) = rows.view()
     {
         across(found, targets);
