@@ -8,7 +8,7 @@ use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Abreast, Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item,
     ItemKernel, LanesAcross, Largest, LargestAcross, Piece, ROWS, RowKernel, abreast, as_floats,
-    offsets, transpose, transpose_back, update,
+    largest_and_any_nan, offsets, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -179,11 +179,12 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
                     Some(offset) => without(offset, piece.scores, &mut piece.work.values),
                     None => piece.scores,
                 };
-                let is_ahead = known.rival.look(part, rivals);
+                let (largest, any_nan) = largest_and_any_nan(rivals);
+                let is_ahead = known.rival.look_at(part, largest);
                 if is_ahead && piece.wants_gradient {
                     known.rival_class = known.rival.class(part, rivals);
                 }
-                known.any_nan |= rivals.iter().fold(false, |any, x| any | x.is_nan());
+                known.any_nan |= any_nan;
             }
             Pass::Gradient => {
                 piece.gradient.fill(known.elsewhere());

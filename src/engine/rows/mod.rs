@@ -29,7 +29,7 @@ use in_sections::in_sections;
 use long::by_rows;
 pub(crate) use long::rows_in_turn;
 pub(super) use named::{are_one_hot, are_short_one_hot, named, named_of_short};
-pub(crate) use parts::{BLOCK, Largest, Part, SECTION};
+pub(crate) use parts::{BLOCK, Largest, Part, SECTION, largest_and_any_nan};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Maxima, Panel, ROWS, as_floats,
     transpose, transpose_back, update,

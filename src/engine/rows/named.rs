@@ -9,7 +9,7 @@ use ndarray::ArrayView2;
 
 use super::columns::{ABREAST, Abreast, Columns, LargestAcross, are_enough_across};
 use super::copies::{Block, Source};
-use super::parts::{Largest, Part, Parts, position};
+use super::parts::{Largest, Part, Parts, largest_and_any_nan, position};
 use super::short::update;
 use super::{Dense, IN_TURN, TOGETHER};
 use crate::engine::simd;
@@ -232,10 +232,11 @@ impl<F: Float> Look<F> for LargestTarget<F> {
 
     #[inline(always)]
     fn look(&mut self, part: Part, targets: &[F]) {
-        if self.largest.look(part, targets) {
+        let (largest, any_nan) = largest_and_any_nan(targets);
+        if self.largest.look_at(part, largest) {
             self.class = self.largest.class(part, targets);
         }
-        self.any_nan |= targets.iter().fold(false, |any, t| any | t.is_nan());
+        self.any_nan |= any_nan;
     }
 
     #[inline(always)]

@@ -188,14 +188,32 @@ impl<F: Float> Largest<F> {
 /// The largest number of a part; a NaN is none.
 #[inline(always)]
 fn largest<F: Float>(values: &[F]) -> F {
+    look::<F, false>(values).0
+}
+
+/// The same, and whether there is a NaN.
+#[inline(always)]
+pub(crate) fn largest_and_any_nan<F: Float>(values: &[F]) -> (F, bool) {
+    look::<F, true>(values)
+}
+
+#[inline(always)]
+fn look<F: Float, const NANS: bool>(values: &[F]) -> (F, bool) {
     const WIDTH: usize = STEP / 4;
+    let (zero, one) = (F::zero(), F::one());
     let (steps, rest) = values.as_chunks::<STEP>();
     // Lane by lane: as one fold, each step would also ask which of both is a NaN.
     let mut lanes = [[F::neg_infinity(); WIDTH]; 4];
+    let mut nans = [[zero; WIDTH]; 4];
     for step in steps {
-        for (lanes, quarter) in lanes.iter_mut().zip(step.chunks_exact(WIDTH)) {
+        let quarters = step.chunks_exact(WIDTH);
+        for ((lanes, nans), quarter) in lanes.iter_mut().zip(&mut nans).zip(quarters) {
             for i in 0..WIDTH {
-                lanes[i] = greater(quarter[i], lanes[i]);
+                let x = quarter[i];
+                lanes[i] = greater(x, lanes[i]);
+                if NANS {
+                    nans[i] = update(x.is_nan(), one, nans[i]);
+                }
             }
         }
     }
@@ -205,9 +223,17 @@ fn largest<F: Float>(values: &[F]) -> F {
         greater(greater(a[i], b[i]), greater(c[i], d[i]))
     }));
     let of_rest = rest.iter().fold(F::neg_infinity(), |m, &x| greater(x, m));
+    let mut any_nan = false;
+    if NANS {
+        let [a, b, c, d] = &nans;
+        let of_lanes: [F; WIDTH] = black_box(from_fn(|i| (a[i] + b[i]) + (c[i] + d[i])));
+        any_nan = of_lanes.iter().fold(false, |any, &nan| any | (nan != zero));
+        any_nan |= rest.iter().any(|x| x.is_nan());
+    }
     // Pair by pair: one after the other, each would wait for the one before.
     let [a, b, c, d]: [F; WIDTH / 2] = from_fn(|i| greater(of_lanes[i], of_lanes[i + WIDTH / 2]));
-    greater(of_rest, greater(greater(a, b), greater(c, d)))
+    let largest = greater(of_rest, greater(greater(a, b), greater(c, d)));
+    (largest, any_nan)
 }
 
 /// The greater number; `known`, which is no NaN, where `x` is one.
@@ -271,9 +297,13 @@ mod tests {
                 values[(place + 1) % len] = f32::NAN;
                 values[place] = -1.0;
                 assert_eq!(largest(&values), -1.0, "{place} of {len}");
+                let with_nan = largest_and_any_nan(&values);
+                assert_eq!(with_nan, (-1.0, true), "{place} of {len}");
                 assert_eq!(position(&values, -1.0), Some(place));
                 assert_eq!(position_of_present(&values, -1.0), Some(place));
                 values[(place + len / 2) % len] = -1.0;
+                values[(place + 1) % len] = -2.0;
+                assert!(!largest_and_any_nan(&values).1, "{place} of {len}");
                 let first = place.min((place + len / 2) % len);
                 assert_eq!(position(&values, -1.0), Some(first));
                 assert_eq!(position_of_present(&values, -1.0), Some(first));
