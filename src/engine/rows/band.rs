@@ -153,10 +153,10 @@ impl AreLines {
     /// Whether all rows are that a pass makes use of.
     #[inline(always)]
     pub(super) fn serve(self, access: Access) -> bool {
-        let recalls = access.gradient.is_read() && !self.gradient;
-        (self.scores || !access.scores && !recalls)
+        let gradient = access.gradient.is_read() || access.gradient.is_result();
+        (self.scores || !access.scores)
             && (self.targets || !access.targets)
-            && (self.gradient || !access.gradient.is_result())
+            && (self.gradient || !gradient)
     }
 
     /// For how many of a kernel's passes, from the first, they do.

@@ -143,7 +143,9 @@ impl<F: Float, K: RowKernel<F>> InTurn<'_, '_, '_, '_, F, K> {
         if !self.passes.contains(&PASS) || self.band.leaves_out(access) {
             return;
         }
-        self.in_turn(Turn::of(self.kernel, (pass, access), self.band));
+        // Nothing is read that was not kept.
+        let keeps = true;
+        self.in_turn(Turn::of(self.kernel, (pass, access), self.band, keeps));
         for known in self.known[self.rows.clone()].iter_mut().flatten() {
             self.kernel.after(pass, known);
         }
@@ -250,7 +252,8 @@ impl<F: Float, K: RowKernel<F>, const PASS: usize> simd::Work
         let Some(&pass) = K::PASSES.get(PASS) else {
             return;
         };
-        let turn = Turn::of(*kernel, pass, band);
+        let keeps = !matches!(band.gradient, Some(Sink::View(_)));
+        let turn = Turn::of(*kernel, pass, band, keeps);
         let classes = band.classes;
         if turn.sees_gradient_alone() && matches!(band.gradient, Some(Sink::Slices(_))) {
             for (row, known) in known.iter_mut().enumerate() {
@@ -349,8 +352,7 @@ struct Turn<K, P> {
 
 impl<K, P: Copy> Turn<K, P> {
     #[inline(always)]
-    fn of<F>(kernel: K, (pass, access): (P, Access), band: &Band<'_, '_, F>) -> Self {
-        let keeps = !matches!(band.gradient, Some(Sink::View(_)));
+    fn of<F>(kernel: K, (pass, access): (P, Access), band: &Band<'_, '_, F>, keeps: bool) -> Self {
         Self {
             kernel,
             pass,
