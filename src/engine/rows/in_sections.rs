@@ -47,8 +47,9 @@ pub(super) fn in_sections<F: Float, K: RowKernel<F>>(
     losses: &mut [F],
 ) {
     let rows = band.items.len();
+    let at_once = parallel::threads().min(band.classes.div_ceil(SECTION));
     let mut memory = Memory {
-        sections: vec![None; rows * parallel::threads()],
+        sections: vec![None; rows * at_once],
         before: vec![None; rows],
     };
     let passes = passes_by_rows::<F, K>(band);
