@@ -32,6 +32,12 @@ impl<F: Float> HuberLoss<F> {
     }
 }
 
+/// The least of two; the second if the first is NaN.
+#[inline(always)]
+fn least<F: Float>(a: F, b: F) -> F {
+    if a < b { a } else { b }
+}
+
 impl<F: Float> Default for HuberLoss<F> {
     /// δ = 1
     fn default() -> Self {
@@ -42,16 +48,19 @@ impl<F: Float> Default for HuberLoss<F> {
 impl<F: Float> ElementwiseLoss<F> for HuberLoss<F> {
     #[inline(always)]
     fn value(self, prediction: F, target: F) -> F {
+        // With c the least of |p − t| and δ, both branches are c·(|p − t| − c/2).
         let half = F::narrow(0.5);
-        let distance = (prediction - target).abs();
-        let quadratic = half * distance * distance;
-        // From halves, since p − t may overflow where δ·(|p − t| − δ/2) does not.
-        let half_distance = (half * prediction - half * target).abs();
-        let half_linear = self.delta * (half_distance - F::narrow(0.25) * self.delta);
-        if distance <= self.delta {
-            quadratic
+        if self.delta >= F::one() {
+            // Where p − t overflows, so does the loss.
+            let distance = (prediction - target).abs();
+            let capped = least(distance, self.delta);
+            capped * (distance - half * capped)
         } else {
-            half_linear + half_linear
+            // From halves, since p − t may overflow where the loss does not; what halves of subnormal numbers lose,
+            // the loss has not got either.
+            let half_distance = (half * prediction - half * target).abs();
+            let capped = least(half_distance + half_distance, self.delta);
+            (capped + capped) * (half_distance - F::narrow(0.25) * capped)
         }
     }
 
@@ -176,11 +185,49 @@ where
 mod tests {
     use super::*;
 
+    /// Every magnitude against every other, in `f64`, which rounds and overflows so much later that it counts as exact.
     #[test]
-    fn far_targets_do_not_overflow() -> Result<(), LossError> {
-        let loss = HuberLoss::new(0.25_f32)?;
-        let value = loss.value(f32::MAX, -f32::MAX);
-        assert!((value / (f32::MAX / 2.0) - 1.0).abs() < 1e-6, "{value}");
+    fn no_intermediate_overflows_or_underflows() -> Result<(), LossError> {
+        let magnitudes = [
+            1e-45,
+            1e-40,
+            3e-38,
+            1e-30,
+            7e-20,
+            3e-7,
+            0.25,
+            0.999,
+            1.0,
+            1.001,
+            7.0,
+            1e10,
+            2e19,
+            1e30,
+            2e38,
+            3e38,
+            f32::MAX,
+        ];
+        let numbers = || {
+            [0.0]
+                .into_iter()
+                .chain(magnitudes)
+                .chain(magnitudes.map(|x| -x))
+        };
+        for delta in magnitudes {
+            let loss = HuberLoss::new(delta)?;
+            let exact = HuberLoss::new(f64::from(delta))?;
+            for (prediction, target) in numbers().flat_map(|p| numbers().map(move |t| (p, t))) {
+                let value = f64::from(loss.value(prediction, target));
+                let exact = exact.value(f64::from(prediction), f64::from(target));
+                let error = (value - exact).abs();
+                let allowed = 4.0 * f64::from(f32::EPSILON / 2.0) * exact + 2e-45;
+                let overflows = exact > f64::from(f32::MAX) && value == f64::INFINITY;
+                assert!(
+                    overflows || error <= allowed,
+                    "{value:e} instead of {exact:e}: {prediction:e} for {target:e}, δ = {delta:e}"
+                );
+            }
+        }
         Ok(())
     }
 
