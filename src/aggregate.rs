@@ -209,15 +209,15 @@ impl<F: Float> Kernel<F> for Identity {
         None
     }
     #[inline(always)]
-    fn value(self, prediction: F, _target: F) -> F {
+    fn value(self, _: F, prediction: F, _target: F) -> F {
         prediction
     }
     #[inline(always)]
-    fn derivative(self, _prediction: F, _target: F) -> F {
+    fn derivative(self, _: F, _prediction: F, _target: F) -> F {
         F::one()
     }
     #[inline(always)]
-    fn value_and_derivative(self, prediction: F, _target: F) -> (F, F) {
+    fn value_and_derivative(self, _: F, prediction: F, _target: F) -> (F, F) {
         (prediction, F::one())
     }
 }

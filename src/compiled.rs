@@ -4,8 +4,8 @@
 use crate::accuracy::{AboveThreshold, AmongLargest};
 use crate::activation::{AlongClasses, LogSoftmax, LogSoftmaxVjp, Sigmoid, Softmax, SoftmaxVjp};
 use crate::aggregate::Identity;
-use crate::elementwise::Scalar;
 use crate::elementwise::binary_hinge_loss::Hinge;
+use crate::elementwise::{InTwoSteps, Scalar};
 use crate::engine::rows::AnyRowKernel;
 use crate::engine::span::SpanKernel;
 use crate::{
@@ -66,10 +66,11 @@ kernels! {
         Scalar<SquaredError>,
         Scalar<HuberLoss<Self>>,
         Scalar<BinaryCrossentropy>,
-        Scalar<BinaryCrossentropyWithLogits<Self>>,
+        InTwoSteps<BinaryCrossentropyWithLogits<Self>>,
         Scalar<Hinge<Self, true>>,
         Scalar<Hinge<Self, false>>,
         Scalar<AboveThreshold<Self>>,
-        Scalar<Sigmoid>,
+        InTwoSteps<Sigmoid<false>>,
+        InTwoSteps<Sigmoid<true>>,
         Identity;
 }

@@ -3,51 +3,67 @@
 use ndarray::{Array, ArrayRef, ArrayView, Dimension};
 
 use super::check_cotangent;
-use crate::elementwise::{ElementwiseLoss, Scalar};
+use crate::compiled::OfElements;
+use crate::elementwise::{ElementwiseLoss, InTwoSteps, TwoSteps};
 use crate::engine::shape::{allocate, is_column_major};
 use crate::engine::span::SpanKernel;
-use crate::math::{exp_nonpositive, ln_1p};
+use crate::math::{exp_nonpositive, ln_1p_of_fraction};
 use crate::{Float, LossError};
 
 /// The element-wise activations, as the engine takes them: the "target" is the cotangent.
+/// A type for each of both, so that their loops hold nothing of the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Sigmoid {
-    Plain,
-    Log,
-}
+pub(crate) struct Sigmoid<const LOG: bool>;
 
-impl<F: Float> ElementwiseLoss<F> for Sigmoid {
+const PLAIN: Sigmoid<false> = Sigmoid;
+const LOG: Sigmoid<true> = Sigmoid;
+
+impl<F: Float + OfElements<InTwoSteps<Self>>, const LOG: bool> ElementwiseLoss<F> for Sigmoid<LOG> {
     #[inline(always)]
-    fn value(self, logit: F, _cotangent: F) -> F {
-        let (zero, one) = (F::zero(), F::one());
-        let e = exp_nonpositive(-logit.abs());
-        let is_positive = logit > zero;
-        match self {
-            Self::Plain => (if is_positive { one } else { e }) / (one + e),
-            Self::Log => (if is_positive { zero } else { logit }) - ln_1p(e),
-        }
+    fn value(self, logit: F, cotangent: F) -> F {
+        self.behind(self.ahead(logit), logit, cotangent).0
     }
 
     #[inline(always)]
     fn derivative(self, logit: F, cotangent: F) -> F {
-        let (zero, one) = (F::zero(), F::one());
-        let e = exp_nonpositive(-logit.abs());
-        let slope = match self {
-            // (1 + e)², rounded nearly once
-            Self::Plain => e / (one + one + e).mul_add(e, one),
-            Self::Log => (if logit > zero { e } else { one }) / (one + e),
-        };
-        slope * cotangent
+        self.behind(self.ahead(logit), logit, cotangent).1
     }
 
     #[inline(always)]
     fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
-        work(F::of_elements(&Scalar(self)))
+        work(F::of_elements(&InTwoSteps(self)))
     }
 
     #[inline(always)]
     fn cost(self) -> f32 {
         1.0
+    }
+}
+
+impl<F: Float + OfElements<InTwoSteps<Self>>, const LOG: bool> TwoSteps<F> for Sigmoid<LOG> {
+    /// e^−|x|
+    #[inline(always)]
+    fn ahead(self, logit: F) -> F {
+        exp_nonpositive(-logit.abs())
+    }
+
+    #[inline(always)]
+    fn behind(self, e: F, logit: F, cotangent: F) -> (F, F) {
+        let (zero, one) = (F::zero(), F::one());
+        let is_positive = logit > zero;
+        let (value, slope) = if LOG {
+            (
+                (if is_positive { zero } else { logit }) - ln_1p_of_fraction(e),
+                (if is_positive { e } else { one }) / (one + e),
+            )
+        } else {
+            (
+                (if is_positive { one } else { e }) / (one + e),
+                // (1 + e)², rounded nearly once
+                e / (one + one + e).mul_add(e, one),
+            )
+        };
+        (value, slope * cotangent)
     }
 }
 
@@ -75,7 +91,7 @@ impl<F: Float> ElementwiseLoss<F> for Sigmoid {
 pub fn sigmoid<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
-    elementwise(Sigmoid::Plain, logits.into())
+    elementwise(PLAIN, logits.into())
 }
 
 /// As [`sigmoid`], into the caller's buffer.
@@ -87,7 +103,7 @@ pub fn sigmoid_into<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
-    elementwise_into(Sigmoid::Plain, logits.into(), out)
+    elementwise_into(PLAIN, logits.into(), out)
 }
 
 /// The logarithm of the [`sigmoid`] of every element.
@@ -116,7 +132,7 @@ pub fn sigmoid_into<'x, F: Float, D: Dimension>(
 pub fn log_sigmoid<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
-    elementwise(Sigmoid::Log, logits.into())
+    elementwise(LOG, logits.into())
 }
 
 /// As [`log_sigmoid`], into the caller's buffer.
@@ -128,7 +144,7 @@ pub fn log_sigmoid_into<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
-    elementwise_into(Sigmoid::Log, logits.into(), out)
+    elementwise_into(LOG, logits.into(), out)
 }
 
 /// The vector–Jacobian product of [`sigmoid`]: `g·σ(x)·σ(−x)`, from the logits.
@@ -151,7 +167,7 @@ pub fn sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
     cotangent: impl Into<ArrayView<'g, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    Sigmoid::Plain.gradient(logits, cotangent)
+    PLAIN.gradient(logits, cotangent)
 }
 
 /// As [`sigmoid_vjp`], into the caller's buffer.
@@ -165,7 +181,7 @@ pub fn sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    Sigmoid::Plain.gradient_into(logits, cotangent, out)
+    PLAIN.gradient_into(logits, cotangent, out)
 }
 
 /// The vector–Jacobian product of [`log_sigmoid`]: `g·σ(−x)`, from the logits.
@@ -188,7 +204,7 @@ pub fn log_sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
     cotangent: impl Into<ArrayView<'g, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    Sigmoid::Log.gradient(logits, cotangent)
+    LOG.gradient(logits, cotangent)
 }
 
 /// As [`log_sigmoid_vjp`], into the caller's buffer.
@@ -202,7 +218,7 @@ pub fn log_sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    Sigmoid::Log.gradient_into(logits, cotangent, out)
+    LOG.gradient_into(logits, cotangent, out)
 }
 
 /// A cotangent does not align as targets do.
@@ -215,8 +231,8 @@ fn of_one_shape<'x, 'g, F, D: Dimension>(
 }
 
 // The values need no second argument: the logits serve as one, and are not read for it.
-fn elementwise<F: Float, D: Dimension>(
-    activation: Sigmoid,
+fn elementwise<F: Float + OfElements<InTwoSteps<Sigmoid<LOG>>>, D: Dimension, const LOG: bool>(
+    activation: Sigmoid<LOG>,
     logits: ArrayView<'_, F, D>,
 ) -> Result<Array<F, D>, LossError> {
     let mut out = allocate(logits.raw_dim(), is_column_major(&logits))?;
@@ -224,8 +240,12 @@ fn elementwise<F: Float, D: Dimension>(
     Ok(out)
 }
 
-fn elementwise_into<F: Float, D: Dimension>(
-    activation: Sigmoid,
+fn elementwise_into<
+    F: Float + OfElements<InTwoSteps<Sigmoid<LOG>>>,
+    D: Dimension,
+    const LOG: bool,
+>(
+    activation: Sigmoid<LOG>,
     logits: ArrayView<'_, F, D>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {

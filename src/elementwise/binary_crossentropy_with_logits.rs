@@ -2,10 +2,10 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, Scalar, TargetShape};
+use super::{ElementwiseLoss, InTwoSteps, TargetShape, TwoSteps};
 use crate::engine::span::SpanKernel;
 use crate::error::invalid_parameter;
-use crate::math::{exp_nonpositive, ln_1p};
+use crate::math::{exp_nonpositive, ln_1p_of_fraction};
 use crate::{BinaryLabels, Float, LossError, Target};
 
 /// Binary cross-entropy from logits with its options: see [`binary_crossentropy_with_logits`].
@@ -65,16 +65,27 @@ impl<F: Float> BinaryCrossentropyWithLogits<F> {
     #[inline(always)]
     fn weights(self, target: F) -> (F, F) {
         let opposite = F::one() - target;
+        if self.smoothing == F::zero() {
+            return (opposite, self.pos_weight * target);
+        }
         let rounding = (F::one() - opposite) - target;
         // t(1 − ε) + ε/2 = t + ε(½ − t), and its complement from 1 − t, so that neither cancels.
         let towards_half = F::narrow(0.5) - target;
         let smoothed = self.smoothing.mul_add(towards_half, target);
         let complement = opposite + (-self.smoothing).mul_add(towards_half, rounding);
-        let plain = self.smoothing == F::zero();
-        let negative = if plain { opposite } else { complement };
-        let positive = self.pos_weight * if plain { target } else { smoothed };
-        (negative, positive)
+        (complement, self.pos_weight * smoothed)
     }
+}
+
+/// 1 / (1 + e) and e / (1 + e), for 0 ≤ e ≤ 1.
+#[inline(always)]
+fn probabilities<F: Float>(e: F) -> (F, F) {
+    let sum = F::one() + e;
+    let near = F::one() / sum;
+    // What the product lacks of the quotient: a second division would take longer, and round no better.
+    let product = e * near;
+    let rest = (-product).mul_add(sum, e);
+    (near, rest.mul_add(near, product))
 }
 
 /// ε of label smoothing.
@@ -113,26 +124,7 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
 
     #[inline(always)]
     fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
-        let (zero, one) = (F::zero(), F::one());
-        let (negative, positive) = self.weights(target);
-        let distance = prediction.abs();
-        let is_positive = prediction > zero;
-
-        let e = exp_nonpositive(-distance);
-        // −ln of the probability of the wrong class is |x| + log1p(e^−|x|), of the right one log1p(e^−|x|).
-        let wrong = if is_positive { negative } else { positive };
-        let linear = wrong * distance;
-        let linear = if wrong == zero { zero } else { linear };
-        let value = (negative + positive).mul_add(ln_1p(e), linear);
-
-        let near = one / (one + e);
-        let far = e / (one + e);
-        let (sigmoid, complement) = if is_positive {
-            (near, far)
-        } else {
-            (far, near)
-        };
-        (value, negative * sigmoid - positive * complement)
+        self.behind(self.ahead(prediction), prediction, target)
     }
 
     #[inline(always)]
@@ -142,12 +134,42 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
 
     #[inline(always)]
     fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
-        work(F::of_elements(&Scalar(self)))
+        work(F::of_elements(&InTwoSteps(self)))
     }
 
     #[inline(always)]
     fn cost(self) -> f32 {
         1.5
+    }
+}
+
+impl<F: Float> TwoSteps<F> for BinaryCrossentropyWithLogits<F> {
+    /// e^−|x|
+    #[inline(always)]
+    fn ahead(self, prediction: F) -> F {
+        exp_nonpositive(-prediction.abs())
+    }
+
+    #[inline(always)]
+    fn behind(self, e: F, prediction: F, target: F) -> (F, F) {
+        let zero = F::zero();
+        let (negative, positive) = self.weights(target);
+        let distance = prediction.abs();
+        let is_positive = prediction > zero;
+
+        // −ln of the probability of the wrong class is |x| + log1p(e^−|x|), of the right one log1p(e^−|x|).
+        let wrong = if is_positive { negative } else { positive };
+        let linear = wrong * distance;
+        let linear = if wrong == zero { zero } else { linear };
+        let value = (negative + positive).mul_add(ln_1p_of_fraction(e), linear);
+
+        let (near, far) = probabilities(e);
+        let (sigmoid, complement) = if is_positive {
+            (near, far)
+        } else {
+            (far, near)
+        };
+        (value, negative * sigmoid - positive * complement)
     }
 }
 

@@ -18,9 +18,22 @@ pub(crate) trait Kernel<F>: Copy + Send + Sync {
     fn cost(self) -> f32;
     /// The pair of labels that targets are from, if they have to be.
     fn labels(self) -> Option<BinaryLabels>;
-    fn value(self, prediction: F, target: F) -> F;
-    fn derivative(self, prediction: F, target: F) -> F;
-    fn value_and_derivative(self, prediction: F, target: F) -> (F, F);
+    /// Whether [`ahead`](Self::ahead) is computed of a block of predictions before all else.
+    ///
+    /// Where a logarithm waits for an exponential, one loop over both has so many operations that the processor sees no
+    /// more than two or three turns of it at once, each of which mostly waits.
+    const IN_TWO_STEPS: bool = false;
+
+    /// The first step, if there are two.
+    #[inline(always)]
+    fn ahead(self, prediction: F) -> F {
+        prediction
+    }
+
+    /// `ahead` is what the first step made of the prediction.
+    fn value(self, ahead: F, prediction: F, target: F) -> F;
+    fn derivative(self, ahead: F, prediction: F, target: F) -> F;
+    fn value_and_derivative(self, ahead: F, prediction: F, target: F) -> (F, F);
 }
 
 /// A kernel as all else sees it: compiled once for a type of floats, whatever the targets and the layout are.
@@ -252,7 +265,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
     fn run(&mut self) {
         let kernel = self.kernel;
         let mut room = Lines([F::zero(); BLOCK]);
-        let mut target_block = Spare(None);
+        let (mut target_block, mut ahead_block) = (Spare(None), Spare(None));
         let mut start = 0;
         for predictions in self.predictions.chunks(BLOCK) {
             let end = start + predictions.len();
@@ -261,21 +274,90 @@ impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
                 Stream::Slice(slice) => &slice[start..end],
             };
             let block = &mut room.0[..predictions.len()];
-            let inputs = predictions.iter().zip(targets);
+            let inputs = Inputs::new(kernel, predictions, targets, &mut ahead_block);
             match self.output {
-                Output::Loss => {
-                    for (l, (&p, &t)) in block.iter_mut().zip(inputs) {
-                        *l = kernel.value(p, t);
-                    }
-                }
-                Output::Gradient => {
-                    for (g, (&p, &t)) in block.iter_mut().zip(inputs) {
-                        *g = kernel.derivative(p, t);
-                    }
-                }
+                Output::Loss => inputs.values(block),
+                Output::Gradient => inputs.derivatives(block, F::one()),
             }
             self.to.extend_from_slice(block);
             start = end;
+        }
+    }
+}
+
+/// What the arithmetic sees at once.
+struct Inputs<'b, F, K> {
+    kernel: K,
+    /// Nothing if all is done in one step.
+    ahead: &'b [F],
+    predictions: &'b [F],
+    targets: &'b [F],
+}
+
+impl<'b, F: Float, K: Kernel<F>> Inputs<'b, F, K> {
+    /// The first step, if there are two.
+    #[inline(always)]
+    fn new(kernel: K, predictions: &'b [F], targets: &'b [F], room: &'b mut Spare<F>) -> Self {
+        let mut ahead: &[F] = &[];
+        if K::IN_TWO_STEPS {
+            let to = room.get(predictions.len());
+            for (to, &p) in to.iter_mut().zip(predictions) {
+                *to = kernel.ahead(p);
+            }
+            ahead = to;
+        }
+        Self {
+            kernel,
+            ahead,
+            predictions,
+            targets,
+        }
+    }
+
+    #[inline(always)]
+    fn values(&self, to: &mut [F]) {
+        let inputs = self.predictions.iter().zip(self.targets);
+        if K::IN_TWO_STEPS {
+            for (l, (&a, (&p, &t))) in to.iter_mut().zip(self.ahead.iter().zip(inputs)) {
+                *l = self.kernel.value(a, p, t);
+            }
+        } else {
+            for (l, (&p, &t)) in to.iter_mut().zip(inputs) {
+                *l = self.kernel.value(p, p, t);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn derivatives(&self, to: &mut [F], scale: F) {
+        let inputs = self.predictions.iter().zip(self.targets);
+        if K::IN_TWO_STEPS {
+            for (g, (&a, (&p, &t))) in to.iter_mut().zip(self.ahead.iter().zip(inputs)) {
+                *g = self.kernel.derivative(a, p, t) * scale;
+            }
+        } else {
+            for (g, (&p, &t)) in to.iter_mut().zip(inputs) {
+                *g = self.kernel.derivative(p, p, t) * scale;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn both(&self, loss: &mut [F], gradient: &mut [F], scale: F) {
+        let inputs = self.predictions.iter().zip(self.targets);
+        let outputs = loss.iter_mut().zip(gradient);
+        if K::IN_TWO_STEPS {
+            for ((l, g), (&a, (&p, &t))) in outputs.zip(self.ahead.iter().zip(inputs)) {
+                let (value, derivative) = self.kernel.value_and_derivative(a, p, t);
+                *l = value;
+                *g = derivative * scale;
+            }
+        } else {
+            for ((l, g), (&p, &t)) in outputs.zip(inputs) {
+                let (value, derivative) = self.kernel.value_and_derivative(p, p, t);
+                *l = value;
+                *g = derivative * scale;
+            }
         }
     }
 }
@@ -324,12 +406,14 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
         let (all_targets, all_weights) = (span.targets, span.weights);
         let (mut prediction_block, mut target_block) = (Spare(None), Spare(None));
         let (mut weight_block, mut loss_block) = (Spare(None), Spare(None));
+        let mut ahead_block = Spare(None);
         if let Stream::Constant(target) = all_targets {
             target_block.get(BLOCK).fill(target);
         }
         let (mut loss_out, mut gradient_out) = (span.loss.take(), span.gradient.take());
         // One pass over slices leaves nothing in between.
-        let single_pass = matches!(all_targets, Stream::Slice(_))
+        let single_pass = !K::IN_TWO_STEPS
+            && matches!(all_targets, Stream::Slice(_))
             && matches!(all_weights, WeightStream::None)
             && all_predictions.is_some()
             && !job.reduce;
@@ -357,26 +441,18 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
                 None if job.reduce => Some(loss_block.get(n)),
                 None => None,
             };
+            let inputs = Inputs::new(kernel, predictions, targets, &mut ahead_block);
             let loss = match (loss, &mut gradient) {
                 (Some(loss), Some(gradient)) => {
-                    let inputs = predictions.iter().zip(targets);
-                    for ((l, g), (&p, &t)) in loss.iter_mut().zip(gradient.iter_mut()).zip(inputs) {
-                        let (value, derivative) = kernel.value_and_derivative(p, t);
-                        *l = value;
-                        *g = derivative * job.scale;
-                    }
+                    inputs.both(loss, gradient, job.scale);
                     Some(loss)
                 }
                 (Some(loss), None) => {
-                    for (l, (&p, &t)) in loss.iter_mut().zip(predictions.iter().zip(targets)) {
-                        *l = kernel.value(p, t);
-                    }
+                    inputs.values(loss);
                     Some(loss)
                 }
                 (None, Some(gradient)) => {
-                    for (g, (&p, &t)) in gradient.iter_mut().zip(predictions.iter().zip(targets)) {
-                        *g = kernel.derivative(p, t) * job.scale;
-                    }
+                    inputs.derivatives(gradient, job.scale);
                     None
                 }
                 (None, None) => None,

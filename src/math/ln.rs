@@ -26,7 +26,9 @@ pub(super) trait Logarithm:
 {
     const ZERO: Self;
     const QUARTER: Self;
+    const HALF: Self;
     const ONE: Self;
+    const THREE_HALVES: Self;
     const INFINITY: Self;
     const NAN: Self;
     const MIN_POSITIVE: Self;
@@ -58,7 +60,9 @@ pub(super) struct Split<T> {
 impl Logarithm for f32 {
     const ZERO: Self = 0.0;
     const QUARTER: Self = 0.25;
+    const HALF: Self = 0.5;
     const ONE: Self = 1.0;
+    const THREE_HALVES: Self = 1.5;
     const INFINITY: Self = f32::INFINITY;
     const NAN: Self = f32::NAN;
     const MIN_POSITIVE: Self = f32::MIN_POSITIVE;
@@ -105,7 +109,9 @@ impl Logarithm for f32 {
 impl Logarithm for f64 {
     const ZERO: Self = 0.0;
     const QUARTER: Self = 0.25;
+    const HALF: Self = 0.5;
     const ONE: Self = 1.0;
+    const THREE_HALVES: Self = 1.5;
     const INFINITY: Self = f64::INFINITY;
     const NAN: Self = f64::NAN;
     const MIN_POSITIVE: Self = f64::MIN_POSITIVE;
@@ -207,4 +213,19 @@ pub(super) fn ln_1p<T: Logarithm>(x: T) -> T {
     let one_minus_power = (-inverse_power).mul_add(T::QUARTER, T::ONE);
     let f = (x * inverse_power).mul_add(T::QUARTER, -one_minus_power);
     with_limits(x, -T::ONE, join(minus_k, f))
+}
+
+/// As [`ln_1p`], for 0 ≤ x ≤ 1 or NaN.
+#[inline(always)]
+pub(super) fn ln_1p_of_fraction<T: Logarithm>(x: T) -> T {
+    // k is 0 or 1, and f exact: x itself or, for x from ½ on, (x − 1)/2.
+    let is_halved = T::ONE + x >= T::THREE_HALVES;
+    let halved = T::HALF * (x - T::ONE);
+    let f = if is_halved { halved } else { x };
+    let head = if is_halved { T::LN_2_HIGH } else { T::ZERO };
+    let rest = if is_halved { T::LN_2_LOW } else { T::ZERO };
+    // As in `join`.
+    let high = head + f;
+    let error = f - (high - head);
+    high + T::tail(f, rest + error)
 }

@@ -48,6 +48,9 @@ pub trait Elementary: Copy {
     /// See [`ln_1p`].
     fn vector_ln_1p(self) -> Self;
 
+    /// As [`vector_ln_1p`](Self::vector_ln_1p), bit for bit, of a number from +0 to 1 or NaN; unspecified for any other.
+    fn ln_1p_of_fraction(self) -> Self;
+
     /// See [`exp`](fn@exp).
     fn vector_exp(self) -> Self;
 
@@ -93,6 +96,11 @@ impl Elementary for f32 {
     #[inline(always)]
     fn vector_ln_1p(self) -> Self {
         ln::ln_1p(self)
+    }
+
+    #[inline(always)]
+    fn ln_1p_of_fraction(self) -> Self {
+        ln::ln_1p_of_fraction(self)
     }
 
     #[inline(always)]
@@ -145,6 +153,11 @@ impl Elementary for f64 {
     #[inline(always)]
     fn vector_ln_1p(self) -> Self {
         ln::ln_1p(self)
+    }
+
+    #[inline(always)]
+    fn ln_1p_of_fraction(self) -> Self {
+        ln::ln_1p_of_fraction(self)
     }
 
     #[inline(always)]
@@ -271,6 +284,12 @@ pub fn exp_m1<F: Float>(x: F) -> F {
 #[inline(always)]
 pub(crate) fn ln_of_normal<F: Float>(x: F) -> F {
     Elementary::ln_of_normal(x)
+}
+
+/// See [`Elementary::ln_1p_of_fraction`].
+#[inline(always)]
+pub(crate) fn ln_1p_of_fraction<F: Float>(x: F) -> F {
+    Elementary::ln_1p_of_fraction(x)
 }
 
 /// See [`Elementary::exp_nonpositive`].
