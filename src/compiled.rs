@@ -4,13 +4,14 @@
 use crate::accuracy::{AboveThreshold, AmongLargest};
 use crate::activation::{AlongClasses, LogSoftmax, LogSoftmaxVjp, Sigmoid, Softmax, SoftmaxVjp};
 use crate::aggregate::Identity;
+use crate::elementwise::binary_crossentropy_with_logits::OfLogits;
 use crate::elementwise::binary_hinge_loss::Hinge;
 use crate::elementwise::{InTwoSteps, Scalar};
 use crate::engine::rows::AnyRowKernel;
 use crate::engine::span::SpanKernel;
 use crate::{
-    BinaryCrossentropy, BinaryCrossentropyWithLogits, CategoricalCrossentropy,
-    CategoricalCrossentropyWithLogits, HuberLoss, MulticlassHingeLoss, SquaredError,
+    BinaryCrossentropy, CategoricalCrossentropy, CategoricalCrossentropyWithLogits, HuberLoss,
+    MulticlassHingeLoss, SquaredError,
 };
 
 /// A format for which a kernel of items is compiled.
@@ -66,7 +67,8 @@ kernels! {
         Scalar<SquaredError>,
         Scalar<HuberLoss<Self>>,
         Scalar<BinaryCrossentropy>,
-        InTwoSteps<BinaryCrossentropyWithLogits<Self>>,
+        InTwoSteps<OfLogits<Self, false>>,
+        InTwoSteps<OfLogits<Self, true>>,
         Scalar<Hinge<Self, true>>,
         Scalar<Hinge<Self, false>>,
         Scalar<AboveThreshold<Self>>,

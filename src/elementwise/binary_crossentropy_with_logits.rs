@@ -61,19 +61,35 @@ impl<F: Float> BinaryCrossentropyWithLogits<F> {
         })
     }
 
+    /// `SMOOTHS` says whether there is any smoothing.
+    #[inline(always)]
+    fn kernel<const SMOOTHS: bool>(self) -> OfLogits<F, SMOOTHS> {
+        OfLogits(self)
+    }
+}
+
+/// The loss with or without smoothing: a choice left to the loop would be made for every element.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OfLogits<F, const SMOOTHS: bool>(BinaryCrossentropyWithLogits<F>);
+
+impl<F: Float, const SMOOTHS: bool> OfLogits<F, SMOOTHS> {
     /// What multiplies −ln(1 − σ(x)) and −ln σ(x).
     #[inline(always)]
     fn weights(self, target: F) -> (F, F) {
+        let BinaryCrossentropyWithLogits {
+            pos_weight,
+            smoothing,
+        } = self.0;
         let opposite = F::one() - target;
-        if self.smoothing == F::zero() {
-            return (opposite, self.pos_weight * target);
+        if !SMOOTHS {
+            return (opposite, pos_weight * target);
         }
         let rounding = (F::one() - opposite) - target;
         // t(1 − ε) + ε/2 = t + ε(½ − t), and its complement from 1 − t, so that neither cancels.
         let towards_half = F::narrow(0.5) - target;
-        let smoothed = self.smoothing.mul_add(towards_half, target);
-        let complement = opposite + (-self.smoothing).mul_add(towards_half, rounding);
-        (complement, self.pos_weight * smoothed)
+        let smoothed = smoothing.mul_add(towards_half, target);
+        let complement = opposite + (-smoothing).mul_add(towards_half, rounding);
+        (complement, pos_weight * smoothed)
     }
 }
 
@@ -124,7 +140,13 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
 
     #[inline(always)]
     fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
-        self.behind(self.ahead(prediction), prediction, target)
+        if self.smoothing == F::zero() {
+            let kernel = self.kernel::<false>();
+            kernel.value_and_derivative(prediction, target)
+        } else {
+            let kernel = self.kernel::<true>();
+            kernel.value_and_derivative(prediction, target)
+        }
     }
 
     #[inline(always)]
@@ -134,7 +156,38 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
 
     #[inline(always)]
     fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
-        work(F::of_elements(&InTwoSteps(self)))
+        if self.smoothing == F::zero() {
+            work(F::of_elements(&InTwoSteps(self.kernel::<false>())))
+        } else {
+            work(F::of_elements(&InTwoSteps(self.kernel::<true>())))
+        }
+    }
+
+    #[inline(always)]
+    fn cost(self) -> f32 {
+        self.kernel::<false>().cost()
+    }
+}
+
+impl<F: Float, const SMOOTHS: bool> ElementwiseLoss<F> for OfLogits<F, SMOOTHS> {
+    #[inline(always)]
+    fn value(self, prediction: F, target: F) -> F {
+        self.value_and_derivative(prediction, target).0
+    }
+
+    #[inline(always)]
+    fn derivative(self, prediction: F, target: F) -> F {
+        self.value_and_derivative(prediction, target).1
+    }
+
+    #[inline(always)]
+    fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
+        self.behind(self.ahead(prediction), prediction, target)
+    }
+
+    #[inline(always)]
+    fn labels(self) -> Option<BinaryLabels> {
+        Some(BinaryLabels::ZeroOne)
     }
 
     #[inline(always)]
@@ -143,7 +196,7 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
     }
 }
 
-impl<F: Float> TwoSteps<F> for BinaryCrossentropyWithLogits<F> {
+impl<F: Float, const SMOOTHS: bool> TwoSteps<F> for OfLogits<F, SMOOTHS> {
     /// e^−|x|
     #[inline(always)]
     fn ahead(self, prediction: F) -> F {

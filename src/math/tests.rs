@@ -2,7 +2,7 @@
 
 use std::f64::consts::{LN_2, LOG2_E};
 
-use super::{Elementary, exp, exp_m1, exp_nonpositive, ln, ln_1p};
+use super::{Elementary, exp, exp_m1, exp_nonpositive, ln, ln_1p, ln_1p_of_fraction};
 use crate::Float;
 
 // In ULP, for `f32` and `f64`.
@@ -223,6 +223,31 @@ fn f32_within_the_documented_bounds() {
             exact,
             SCALED_BOUNDS.0,
         );
+    }
+}
+
+fn check_fraction<F: Float>(x: F) {
+    let (value, expected) = (ln_1p_of_fraction(x), ln_1p(x));
+    assert_same("ln_1p_of_fraction", x, value, expected);
+}
+
+#[test]
+fn ln_1p_of_a_fraction_has_the_same_bits() {
+    sampled()
+        .filter(|&x| x.is_sign_positive() && !(x > 1.0))
+        .for_each(check_fraction);
+    for x in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        check_fraction::<f32>(x);
+        check_fraction::<f64>(x.into());
+    }
+    // around ½, where another formula takes over
+    for distance in -1000..1000 {
+        check_fraction(0.5 + distance as f32 * (f32::EPSILON / 4.0));
+        check_fraction(0.5 + f64::from(distance) * (f64::EPSILON / 4.0));
+    }
+    for step in 0..100_000 {
+        check_fraction(f64::from(step) / 99_999.0);
+        check_fraction((-f64::from(step) / 150.0).exp());
     }
 }
 
