@@ -11,12 +11,12 @@ use crate::math::{exp_nonpositive, ln_1p_of_fraction};
 use crate::{Float, LossError};
 
 /// The element-wise activations, as the engine takes them: the "target" is the cotangent.
-/// A type for each of both, so that their loops hold nothing of the other.
+/// Each is a type of its own: a choice left to the loop would be made for every element.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sigmoid<const LOG: bool>;
 
-const PLAIN: Sigmoid<false> = Sigmoid;
-const LOG: Sigmoid<true> = Sigmoid;
+const SIGMOID: Sigmoid<false> = Sigmoid;
+const LOG_SIGMOID: Sigmoid<true> = Sigmoid;
 
 impl<F: Float + OfElements<InTwoSteps<Self>>, const LOG: bool> ElementwiseLoss<F> for Sigmoid<LOG> {
     #[inline(always)]
@@ -91,7 +91,7 @@ impl<F: Float + OfElements<InTwoSteps<Self>>, const LOG: bool> TwoSteps<F> for S
 pub fn sigmoid<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
-    elementwise(PLAIN, logits.into())
+    elementwise(SIGMOID, logits.into())
 }
 
 /// As [`sigmoid`], into the caller's buffer.
@@ -103,7 +103,7 @@ pub fn sigmoid_into<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
-    elementwise_into(PLAIN, logits.into(), out)
+    elementwise_into(SIGMOID, logits.into(), out)
 }
 
 /// The logarithm of the [`sigmoid`] of every element.
@@ -132,7 +132,7 @@ pub fn sigmoid_into<'x, F: Float, D: Dimension>(
 pub fn log_sigmoid<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
-    elementwise(LOG, logits.into())
+    elementwise(LOG_SIGMOID, logits.into())
 }
 
 /// As [`log_sigmoid`], into the caller's buffer.
@@ -144,7 +144,7 @@ pub fn log_sigmoid_into<'x, F: Float, D: Dimension>(
     logits: impl Into<ArrayView<'x, F, D>>,
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
-    elementwise_into(LOG, logits.into(), out)
+    elementwise_into(LOG_SIGMOID, logits.into(), out)
 }
 
 /// The vector–Jacobian product of [`sigmoid`]: `g·σ(x)·σ(−x)`, from the logits.
@@ -167,7 +167,7 @@ pub fn sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
     cotangent: impl Into<ArrayView<'g, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    PLAIN.gradient(logits, cotangent)
+    SIGMOID.gradient(logits, cotangent)
 }
 
 /// As [`sigmoid_vjp`], into the caller's buffer.
@@ -181,7 +181,7 @@ pub fn sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    PLAIN.gradient_into(logits, cotangent, out)
+    SIGMOID.gradient_into(logits, cotangent, out)
 }
 
 /// The vector–Jacobian product of [`log_sigmoid`]: `g·σ(−x)`, from the logits.
@@ -204,7 +204,7 @@ pub fn log_sigmoid_vjp<'x, 'g, F: Float, D: Dimension>(
     cotangent: impl Into<ArrayView<'g, F, D>>,
 ) -> Result<Array<F, D>, LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    LOG.gradient(logits, cotangent)
+    LOG_SIGMOID.gradient(logits, cotangent)
 }
 
 /// As [`log_sigmoid_vjp`], into the caller's buffer.
@@ -218,7 +218,7 @@ pub fn log_sigmoid_vjp_into<'x, 'g, F: Float, D: Dimension>(
     out: &mut ArrayRef<F, D>,
 ) -> Result<(), LossError> {
     let (logits, cotangent) = of_one_shape(logits.into(), cotangent.into())?;
-    LOG.gradient_into(logits, cotangent, out)
+    LOG_SIGMOID.gradient_into(logits, cotangent, out)
 }
 
 /// A cotangent does not align as targets do.

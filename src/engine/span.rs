@@ -274,7 +274,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
                 Stream::Slice(slice) => &slice[start..end],
             };
             let block = &mut room.0[..predictions.len()];
-            let inputs = Inputs::new(kernel, predictions, targets, &mut ahead_block);
+            let inputs = BlockInputs::new(kernel, predictions, targets, &mut ahead_block);
             match self.output {
                 Output::Loss => inputs.values(block),
                 Output::Gradient => inputs.derivatives(block, F::one()),
@@ -286,7 +286,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
 }
 
 /// What the arithmetic sees at once.
-struct Inputs<'b, F, K> {
+struct BlockInputs<'b, F, K> {
     kernel: K,
     /// Nothing if all is done in one step.
     ahead: &'b [F],
@@ -294,7 +294,7 @@ struct Inputs<'b, F, K> {
     targets: &'b [F],
 }
 
-impl<'b, F: Float, K: Kernel<F>> Inputs<'b, F, K> {
+impl<'b, F: Float, K: Kernel<F>> BlockInputs<'b, F, K> {
     /// The first step, if there are two.
     #[inline(always)]
     fn new(kernel: K, predictions: &'b [F], targets: &'b [F], room: &'b mut Spare<F>) -> Self {
@@ -441,7 +441,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
                 None if job.reduce => Some(loss_block.get(n)),
                 None => None,
             };
-            let inputs = Inputs::new(kernel, predictions, targets, &mut ahead_block);
+            let inputs = BlockInputs::new(kernel, predictions, targets, &mut ahead_block);
             let loss = match (loss, &mut gradient) {
                 (Some(loss), Some(gradient)) => {
                     inputs.both(loss, gradient, job.scale);

@@ -234,7 +234,7 @@ fn check_fraction<F: Float>(x: F) {
 #[test]
 fn ln_1p_of_a_fraction_has_the_same_bits() {
     sampled()
-        .filter(|&x| x.is_sign_positive() && !(x > 1.0))
+        .filter(|&x| x.is_sign_positive() && (x <= 1.0 || x.is_nan()))
         .for_each(check_fraction);
     for x in [0.0, 0.25, 0.5, 0.75, 1.0] {
         check_fraction::<f32>(x);
