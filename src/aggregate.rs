@@ -209,14 +209,6 @@ impl<F: Float> Kernel<F> for Identity {
         None
     }
     #[inline(always)]
-    fn value(self, _: F, prediction: F, _target: F) -> F {
-        prediction
-    }
-    #[inline(always)]
-    fn derivative(self, _: F, _prediction: F, _target: F) -> F {
-        F::one()
-    }
-    #[inline(always)]
     fn value_and_derivative(self, _: F, prediction: F, _target: F) -> (F, F) {
         (prediction, F::one())
     }

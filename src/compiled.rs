@@ -4,9 +4,9 @@
 use crate::accuracy::{AboveThreshold, AmongLargest};
 use crate::activation::{AlongClasses, LogSoftmax, LogSoftmaxVjp, Sigmoid, Softmax, SoftmaxVjp};
 use crate::aggregate::Identity;
+use crate::elementwise::Scalar;
 use crate::elementwise::binary_crossentropy_with_logits::OfLogits;
 use crate::elementwise::binary_hinge_loss::Hinge;
-use crate::elementwise::{InTwoSteps, Scalar};
 use crate::engine::rows::AnyRowKernel;
 use crate::engine::span::SpanKernel;
 use crate::{
@@ -67,12 +67,12 @@ kernels! {
         Scalar<SquaredError>,
         Scalar<HuberLoss<Self>>,
         Scalar<BinaryCrossentropy>,
-        InTwoSteps<OfLogits<Self, false>>,
-        InTwoSteps<OfLogits<Self, true>>,
+        OfLogits<Self, false>,
+        OfLogits<Self, true>,
         Scalar<Hinge<Self, true>>,
         Scalar<Hinge<Self, false>>,
         Scalar<AboveThreshold<Self>>,
-        InTwoSteps<Sigmoid<false>>,
-        InTwoSteps<Sigmoid<true>>,
+        Sigmoid<false>,
+        Sigmoid<true>,
         Identity;
 }

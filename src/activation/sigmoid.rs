@@ -4,11 +4,11 @@ use ndarray::{Array, ArrayRef, ArrayView, Dimension};
 
 use super::check_cotangent;
 use crate::compiled::OfElements;
-use crate::elementwise::{ElementwiseLoss, InTwoSteps, TwoSteps};
+use crate::elementwise::ElementwiseLoss;
 use crate::engine::shape::{allocate, is_column_major};
-use crate::engine::span::SpanKernel;
+use crate::engine::span::{Kernel, SpanKernel};
 use crate::math::{exp_nonpositive, ln_1p_of_fraction};
-use crate::{Float, LossError};
+use crate::{BinaryLabels, Float, LossError};
 
 /// The element-wise activations, as the engine takes them: the "target" is the cotangent.
 /// Each is a type of its own: a choice left to the loop would be made for every element.
@@ -18,29 +18,36 @@ pub(crate) struct Sigmoid<const LOG: bool>;
 const SIGMOID: Sigmoid<false> = Sigmoid;
 const LOG_SIGMOID: Sigmoid<true> = Sigmoid;
 
-impl<F: Float + OfElements<InTwoSteps<Self>>, const LOG: bool> ElementwiseLoss<F> for Sigmoid<LOG> {
+impl<F: Float + OfElements<Self>, const LOG: bool> ElementwiseLoss<F> for Sigmoid<LOG> {
     #[inline(always)]
     fn value(self, logit: F, cotangent: F) -> F {
-        self.behind(self.ahead(logit), logit, cotangent).0
+        self.of_one(logit, cotangent).0
     }
 
     #[inline(always)]
     fn derivative(self, logit: F, cotangent: F) -> F {
-        self.behind(self.ahead(logit), logit, cotangent).1
+        self.of_one(logit, cotangent).1
     }
 
     #[inline(always)]
     fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
-        work(F::of_elements(&InTwoSteps(self)))
+        work(F::of_elements(&self))
     }
+}
+
+impl<F: Float, const LOG: bool> Kernel<F> for Sigmoid<LOG> {
+    const IN_TWO_STEPS: bool = true;
 
     #[inline(always)]
     fn cost(self) -> f32 {
         1.0
     }
-}
 
-impl<F: Float + OfElements<InTwoSteps<Self>>, const LOG: bool> TwoSteps<F> for Sigmoid<LOG> {
+    #[inline(always)]
+    fn labels(self) -> Option<BinaryLabels> {
+        None
+    }
+
     /// e^−|x|
     #[inline(always)]
     fn ahead(self, logit: F) -> F {
@@ -48,7 +55,7 @@ impl<F: Float + OfElements<InTwoSteps<Self>>, const LOG: bool> TwoSteps<F> for S
     }
 
     #[inline(always)]
-    fn behind(self, e: F, logit: F, cotangent: F) -> (F, F) {
+    fn value_and_derivative(self, e: F, logit: F, cotangent: F) -> (F, F) {
         let (zero, one) = (F::zero(), F::one());
         let is_positive = logit > zero;
         let (value, slope) = if LOG {
@@ -231,7 +238,7 @@ fn of_one_shape<'x, 'g, F, D: Dimension>(
 }
 
 // The values need no second argument: the logits serve as one, and are not read for it.
-fn elementwise<F: Float + OfElements<InTwoSteps<Sigmoid<LOG>>>, D: Dimension, const LOG: bool>(
+fn elementwise<F: Float + OfElements<Sigmoid<LOG>>, D: Dimension, const LOG: bool>(
     activation: Sigmoid<LOG>,
     logits: ArrayView<'_, F, D>,
 ) -> Result<Array<F, D>, LossError> {
@@ -240,11 +247,7 @@ fn elementwise<F: Float + OfElements<InTwoSteps<Sigmoid<LOG>>>, D: Dimension, co
     Ok(out)
 }
 
-fn elementwise_into<
-    F: Float + OfElements<InTwoSteps<Sigmoid<LOG>>>,
-    D: Dimension,
-    const LOG: bool,
->(
+fn elementwise_into<F: Float + OfElements<Sigmoid<LOG>>, D: Dimension, const LOG: bool>(
     activation: Sigmoid<LOG>,
     logits: ArrayView<'_, F, D>,
     out: &mut ArrayRef<F, D>,

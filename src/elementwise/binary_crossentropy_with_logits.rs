@@ -2,8 +2,8 @@
 
 use ndarray::{Array, ArrayView, Dimension};
 
-use super::{ElementwiseLoss, InTwoSteps, TargetShape, TwoSteps};
-use crate::engine::span::SpanKernel;
+use super::{ElementwiseLoss, TargetShape};
+use crate::engine::span::{Kernel, SpanKernel};
 use crate::error::invalid_parameter;
 use crate::math::{exp_nonpositive, ln_1p_of_fraction};
 use crate::{BinaryLabels, Float, LossError, Target};
@@ -141,11 +141,9 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
     #[inline(always)]
     fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
         if self.smoothing == F::zero() {
-            let kernel = self.kernel::<false>();
-            kernel.value_and_derivative(prediction, target)
+            self.kernel::<false>().of_one(prediction, target)
         } else {
-            let kernel = self.kernel::<true>();
-            kernel.value_and_derivative(prediction, target)
+            self.kernel::<true>().of_one(prediction, target)
         }
     }
 
@@ -157,9 +155,9 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
     #[inline(always)]
     fn with_kernel<R>(self, work: impl FnOnce(&dyn SpanKernel<F>) -> R) -> R {
         if self.smoothing == F::zero() {
-            work(F::of_elements(&InTwoSteps(self.kernel::<false>())))
+            work(F::of_elements(&self.kernel::<false>()))
         } else {
-            work(F::of_elements(&InTwoSteps(self.kernel::<true>())))
+            work(F::of_elements(&self.kernel::<true>()))
         }
     }
 
@@ -169,20 +167,12 @@ impl<F: Float> ElementwiseLoss<F> for BinaryCrossentropyWithLogits<F> {
     }
 }
 
-impl<F: Float, const SMOOTHS: bool> ElementwiseLoss<F> for OfLogits<F, SMOOTHS> {
-    #[inline(always)]
-    fn value(self, prediction: F, target: F) -> F {
-        self.value_and_derivative(prediction, target).0
-    }
+impl<F: Float, const SMOOTHS: bool> Kernel<F> for OfLogits<F, SMOOTHS> {
+    const IN_TWO_STEPS: bool = true;
 
     #[inline(always)]
-    fn derivative(self, prediction: F, target: F) -> F {
-        self.value_and_derivative(prediction, target).1
-    }
-
-    #[inline(always)]
-    fn value_and_derivative(self, prediction: F, target: F) -> (F, F) {
-        self.behind(self.ahead(prediction), prediction, target)
+    fn cost(self) -> f32 {
+        1.5
     }
 
     #[inline(always)]
@@ -190,13 +180,6 @@ impl<F: Float, const SMOOTHS: bool> ElementwiseLoss<F> for OfLogits<F, SMOOTHS> 
         Some(BinaryLabels::ZeroOne)
     }
 
-    #[inline(always)]
-    fn cost(self) -> f32 {
-        1.5
-    }
-}
-
-impl<F: Float, const SMOOTHS: bool> TwoSteps<F> for OfLogits<F, SMOOTHS> {
     /// e^−|x|
     #[inline(always)]
     fn ahead(self, prediction: F) -> F {
@@ -204,7 +187,7 @@ impl<F: Float, const SMOOTHS: bool> TwoSteps<F> for OfLogits<F, SMOOTHS> {
     }
 
     #[inline(always)]
-    fn behind(self, e: F, prediction: F, target: F) -> (F, F) {
+    fn value_and_derivative(self, e: F, prediction: F, target: F) -> (F, F) {
         let zero = F::zero();
         let (negative, positive) = self.weights(target);
         let distance = prediction.abs();

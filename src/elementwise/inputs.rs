@@ -39,48 +39,6 @@ impl<F: Float, L: ElementwiseLoss<F>> Kernel<F> for Scalar<L> {
     }
 }
 
-/// A loss whose arithmetic is done in two steps: see [`Kernel::IN_TWO_STEPS`]. All functions have to be
-/// `#[inline(always)]`.
-pub(crate) trait TwoSteps<F: Float>: ElementwiseLoss<F> {
-    /// What the first step makes of a prediction.
-    fn ahead(self, prediction: F) -> F;
-    /// The loss and its derivative, with that.
-    fn behind(self, ahead: F, prediction: F, target: F) -> (F, F);
-}
-
-/// Such a loss as the engine sees it.
-#[derive(Clone, Copy)]
-pub(crate) struct InTwoSteps<L>(pub(crate) L);
-
-impl<F: Float, L: TwoSteps<F>> Kernel<F> for InTwoSteps<L> {
-    const IN_TWO_STEPS: bool = true;
-
-    #[inline(always)]
-    fn cost(self) -> f32 {
-        self.0.cost()
-    }
-    #[inline(always)]
-    fn labels(self) -> Option<BinaryLabels> {
-        self.0.labels()
-    }
-    #[inline(always)]
-    fn ahead(self, prediction: F) -> F {
-        self.0.ahead(prediction)
-    }
-    #[inline(always)]
-    fn value(self, ahead: F, prediction: F, target: F) -> F {
-        self.0.behind(ahead, prediction, target).0
-    }
-    #[inline(always)]
-    fn derivative(self, ahead: F, prediction: F, target: F) -> F {
-        self.0.behind(ahead, prediction, target).1
-    }
-    #[inline(always)]
-    fn value_and_derivative(self, ahead: F, prediction: F, target: F) -> (F, F) {
-        self.0.behind(ahead, prediction, target)
-    }
-}
-
 /// Predictions and targets that fit, checked.
 pub(super) struct Inputs<'k, 'p, 't, F, T, D, E> {
     kernel: &'k dyn SpanKernel<F>,

@@ -15,7 +15,7 @@ use crate::engine::shape::{align, allocate, check_output, is_column_major};
 use crate::engine::span::SpanKernel;
 use crate::{Aggregate, BinaryLabels, Float, LossError, Target};
 use inputs::Inputs;
-pub(crate) use inputs::{InTwoSteps, Scalar, TwoSteps};
+pub(crate) use inputs::Scalar;
 
 /// A loss of one prediction and one target; implement two functions of two numbers and get all the rest.
 ///

@@ -13,7 +13,7 @@ use crate::float::Float;
 const BLOCK: usize = 128;
 
 /// The arithmetic of one element. All functions have to be `#[inline(always)]`.
-pub(crate) trait Kernel<F>: Copy + Send + Sync {
+pub(crate) trait Kernel<F: Copy>: Copy + Send + Sync {
     /// A rough number of nanoseconds for an element.
     fn cost(self) -> f32;
     /// The pair of labels that targets are from, if they have to be.
@@ -30,10 +30,24 @@ pub(crate) trait Kernel<F>: Copy + Send + Sync {
         prediction
     }
 
-    /// `ahead` is what the first step made of the prediction.
-    fn value(self, ahead: F, prediction: F, target: F) -> F;
-    fn derivative(self, ahead: F, prediction: F, target: F) -> F;
+    /// `ahead` is what the first step made of the prediction, the prediction itself if there is one step.
     fn value_and_derivative(self, ahead: F, prediction: F, target: F) -> (F, F);
+
+    /// The same in one go.
+    #[inline(always)]
+    fn of_one(self, prediction: F, target: F) -> (F, F) {
+        self.value_and_derivative(self.ahead(prediction), prediction, target)
+    }
+
+    #[inline(always)]
+    fn value(self, ahead: F, prediction: F, target: F) -> F {
+        self.value_and_derivative(ahead, prediction, target).0
+    }
+
+    #[inline(always)]
+    fn derivative(self, ahead: F, prediction: F, target: F) -> F {
+        self.value_and_derivative(ahead, prediction, target).1
+    }
 }
 
 /// A kernel as all else sees it: compiled once for a type of floats, whatever the targets and the layout are.
