@@ -11,7 +11,7 @@ use crate::engine::compiled::Compiled;
 use crate::engine::elementwise::{self, Operands};
 use crate::engine::reduce::{Lanes, Pair, add_compensated};
 use crate::engine::rows::Block;
-use crate::engine::simd::{Shuffles, TILE};
+use crate::engine::simd::{HALF, Shuffles, TILE};
 use crate::engine::span::{Job, SpanKernel};
 use crate::math::Elementary;
 
@@ -88,8 +88,10 @@ pub trait Arithmetic: Copy {
     fn coefficient(weight: Self, divisor: Pair) -> Self;
     /// Whether all are positive, finite and not subnormal.
     fn all_positive_normal(values: &[Self]) -> bool;
-    /// The columns of a square of rows.
-    fn transpose(shuffles: Shuffles, rows: [&[Self; TILE]; TILE]) -> [[Self; TILE]; TILE];
+    /// The columns of half a square of rows.
+    fn columns_of(shuffles: Shuffles, rows: [&[Self; HALF]; TILE]) -> [[Self; TILE]; HALF];
+    /// The inverse of [`columns_of`](Self::columns_of).
+    fn rows_of(shuffles: Shuffles, columns: [&[Self; TILE]; HALF]) -> [[Self; HALF]; TILE];
 }
 
 /// The sums of the elements at the same place of each quarter, pair by pair.
@@ -118,8 +120,13 @@ impl Arithmetic for f32 {
     }
 
     #[inline(always)]
-    fn transpose(shuffles: Shuffles, rows: [&[Self; TILE]; TILE]) -> [[Self; TILE]; TILE] {
-        shuffles.transpose_f32(rows)
+    fn columns_of(shuffles: Shuffles, rows: [&[Self; HALF]; TILE]) -> [[Self; TILE]; HALF] {
+        shuffles.columns_of_f32(rows)
+    }
+
+    #[inline(always)]
+    fn rows_of(shuffles: Shuffles, columns: [&[Self; TILE]; HALF]) -> [[Self; HALF]; TILE] {
+        shuffles.rows_of_f32(columns)
     }
 
     #[inline(always)]
@@ -188,8 +195,13 @@ impl Arithmetic for f64 {
     }
 
     #[inline(always)]
-    fn transpose(shuffles: Shuffles, rows: [&[Self; TILE]; TILE]) -> [[Self; TILE]; TILE] {
-        shuffles.transpose_f64(rows)
+    fn columns_of(shuffles: Shuffles, rows: [&[Self; HALF]; TILE]) -> [[Self; TILE]; HALF] {
+        shuffles.columns_of_f64(rows)
+    }
+
+    #[inline(always)]
+    fn rows_of(shuffles: Shuffles, columns: [&[Self; TILE]; HALF]) -> [[Self; HALF]; TILE] {
+        shuffles.rows_of_f64(columns)
     }
 
     #[inline(always)]

@@ -39,8 +39,10 @@ impl<W: Work> NullaryFnOnce for ByReference<'_, W> {
 #[repr(align(64))]
 pub(crate) struct Lines<T>(pub(crate) T);
 
-/// The side of a tile that is transposed in registers.
+/// How many rows are transposed at once in registers.
 pub(crate) const TILE: usize = 8;
+/// How many columns of them.
+pub(crate) const HALF: usize = TILE / 2;
 
 /// Where the pieces of a size start that cover a length of at least as much; the last overlaps the one before it.
 #[inline(always)]
@@ -48,7 +50,7 @@ pub(crate) fn covers(length: usize, size: usize) -> impl Iterator<Item = usize> 
     (0..length.div_ceil(size)).map(move |index| (index * size).min(length - size))
 }
 
-/// What this processor has to transpose squares; to be made before a loop, not within.
+/// What this processor has to transpose halves of squares; to be made before a loop, not within.
 #[derive(Debug, Clone, Copy)]
 pub struct Shuffles {
     #[cfg(target_arch = "x86_64")]
@@ -64,32 +66,52 @@ impl Shuffles {
         }
     }
 
-    /// Columns of a square of rows.
+    /// The columns of half a square of rows.
     #[inline(always)]
-    pub(crate) fn transpose_f32(self, rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
+    pub(crate) fn columns_of_f32(self, rows: [&[f32; HALF]; TILE]) -> [[f32; TILE]; HALF] {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx) = self.avx {
-            return x86::transpose_f32(avx, rows);
+            return x86::columns_of_f32(avx, rows);
         }
         transpose(rows)
     }
 
-    /// As [`transpose_f32`](Self::transpose_f32).
+    /// As [`columns_of_f32`](Self::columns_of_f32).
     #[inline(always)]
-    pub(crate) fn transpose_f64(self, rows: [&[f64; TILE]; TILE]) -> [[f64; TILE]; TILE] {
+    pub(crate) fn columns_of_f64(self, rows: [&[f64; HALF]; TILE]) -> [[f64; TILE]; HALF] {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx) = self.avx {
-            return x86::transpose_f64(avx, rows);
+            return x86::columns_of_f64(avx, rows);
         }
         transpose(rows)
+    }
+
+    /// The inverse of [`columns_of_f32`](Self::columns_of_f32).
+    #[inline(always)]
+    pub(crate) fn rows_of_f32(self, columns: [&[f32; TILE]; HALF]) -> [[f32; HALF]; TILE] {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx) = self.avx {
+            return x86::rows_of_f32(avx, columns);
+        }
+        transpose(columns)
+    }
+
+    /// The inverse of [`columns_of_f64`](Self::columns_of_f64).
+    #[inline(always)]
+    pub(crate) fn rows_of_f64(self, columns: [&[f64; TILE]; HALF]) -> [[f64; HALF]; TILE] {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx) = self.avx {
+            return x86::rows_of_f64(avx, columns);
+        }
+        transpose(columns)
     }
 }
 
 #[inline(always)]
-fn transpose<F: Copy + Default>(rows: [&[F; TILE]; TILE]) -> [[F; TILE]; TILE] {
-    let mut columns = [[F::default(); TILE]; TILE];
-    for r in 0..TILE {
-        for c in 0..TILE {
+fn transpose<F: Copy + Default, const M: usize, const N: usize>(rows: [&[F; N]; M]) -> [[F; M]; N] {
+    let mut columns = [[F::default(); M]; N];
+    for r in 0..M {
+        for c in 0..N {
             columns[c][r] = rows[r][c];
         }
     }
@@ -104,7 +126,7 @@ mod x86 {
     use pulp::cast;
     use pulp::core_arch::x86::{Avx, Avx2};
 
-    use super::TILE;
+    use super::{HALF, TILE};
 
     /// Where AVX2 is there: then the caller is compiled for it as well.
     #[inline(always)]
@@ -116,30 +138,24 @@ mod x86 {
         Avx2::try_new().and_then(|_| Avx::try_new())
     }
 
+    /// The halves of each register come from two rows: to load and to store them is cheaper than to shuffle.
     #[inline(always)]
-    pub(super) fn transpose_f32(avx: Avx, rows: [&[f32; TILE]; TILE]) -> [[f32; TILE]; TILE] {
+    pub(super) fn columns_of_f32(avx: Avx, rows: [&[f32; HALF]; TILE]) -> [[f32; TILE]; HALF] {
         let [a, b, c, d, e, f, g, h] = rows;
-        let (a, b, c, d): (__m256, __m256, __m256, __m256) =
-            (cast(*a), cast(*b), cast(*c), cast(*d));
-        let (e, f, g, h): (__m256, __m256, __m256, __m256) =
-            (cast(*e), cast(*f), cast(*g), cast(*h));
-        // Pairs of rows, then fours, each within halves of a register; then the halves.
-        let [ac0, ac1, ac2, ac3] = quarter(avx, a, b, c, d);
-        let [eg0, eg1, eg2, eg3] = quarter(avx, e, f, g, h);
-        [
-            cast(avx._mm256_permute2f128_ps::<0x20>(ac0, eg0)),
-            cast(avx._mm256_permute2f128_ps::<0x20>(ac1, eg1)),
-            cast(avx._mm256_permute2f128_ps::<0x20>(ac2, eg2)),
-            cast(avx._mm256_permute2f128_ps::<0x20>(ac3, eg3)),
-            cast(avx._mm256_permute2f128_ps::<0x31>(ac0, eg0)),
-            cast(avx._mm256_permute2f128_ps::<0x31>(ac1, eg1)),
-            cast(avx._mm256_permute2f128_ps::<0x31>(ac2, eg2)),
-            cast(avx._mm256_permute2f128_ps::<0x31>(ac3, eg3)),
-        ]
+        let (ae, bf, cg, dh) = ([*a, *e], [*b, *f], [*c, *g], [*d, *h]);
+        cast(turn_fours(avx, cast([ae, bf, cg, dh])))
     }
 
     #[inline(always)]
-    fn quarter(avx: Avx, a: __m256, b: __m256, c: __m256, d: __m256) -> [__m256; 4] {
+    pub(super) fn rows_of_f32(avx: Avx, columns: [&[f32; TILE]; HALF]) -> [[f32; HALF]; TILE] {
+        let [p, q, r, s] = columns;
+        let [[a, e], [b, f], [c, g], [d, h]] = cast(turn_fours(avx, cast([*p, *q, *r, *s])));
+        [a, b, c, d, e, f, g, h]
+    }
+
+    /// Transposes four by four, in each half.
+    #[inline(always)]
+    fn turn_fours(avx: Avx, [a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
         let (ab_low, ab_high) = (avx._mm256_unpacklo_ps(a, b), avx._mm256_unpackhi_ps(a, b));
         let (cd_low, cd_high) = (avx._mm256_unpacklo_ps(c, d), avx._mm256_unpackhi_ps(c, d));
         [
@@ -151,45 +167,52 @@ mod x86 {
     }
 
     #[inline(always)]
-    pub(super) fn transpose_f64(avx: Avx, rows: [&[f64; TILE]; TILE]) -> [[f64; TILE]; TILE] {
+    pub(super) fn columns_of_f64(avx: Avx, rows: [&[f64; HALF]; TILE]) -> [[f64; TILE]; HALF] {
         let [a, b, c, d, e, f, g, h] = rows;
-        let ((a0, a1), (b0, b1), (c0, c1), (d0, d1)) = (halves(a), halves(b), halves(c), halves(d));
-        let ((e0, e1), (f0, f1), (g0, g1), (h0, h1)) = (halves(e), halves(f), halves(g), halves(h));
-        let (upper_left, lower_left) = (square(avx, a0, b0, c0, d0), square(avx, e0, f0, g0, h0));
-        let (upper_right, lower_right) = (square(avx, a1, b1, c1, d1), square(avx, e1, f1, g1, h1));
-        [
-            cast([upper_left[0], lower_left[0]]),
-            cast([upper_left[1], lower_left[1]]),
-            cast([upper_left[2], lower_left[2]]),
-            cast([upper_left[3], lower_left[3]]),
-            cast([upper_right[0], lower_right[0]]),
-            cast([upper_right[1], lower_right[1]]),
-            cast([upper_right[2], lower_right[2]]),
-            cast([upper_right[3], lower_right[3]]),
-        ]
+        let [p, q, r, s] = turn_square(avx, [halves(a), halves(b), halves(c), halves(d)]);
+        let [t, u, v, w] = turn_square(avx, [halves(e), halves(f), halves(g), halves(h)]);
+        [cast([p, t]), cast([q, u]), cast([r, v]), cast([s, w])]
     }
 
     #[inline(always)]
-    fn halves(row: &[f64; TILE]) -> (__m256d, __m256d) {
-        let [a, b, c, d, e, f, g, h] = *row;
-        (cast([a, b, c, d]), cast([e, f, g, h]))
+    pub(super) fn rows_of_f64(avx: Avx, columns: [&[f64; TILE]; HALF]) -> [[f64; HALF]; TILE] {
+        let [p, q, r, s] = columns;
+        let ([p, t], [q, u]) = (quarters(p), quarters(q));
+        let ([r, v], [s, w]) = (quarters(r), quarters(s));
+        cast([
+            turn_square(avx, [p, q, r, s]),
+            turn_square(avx, [t, u, v, w]),
+        ])
     }
 
     #[inline(always)]
-    fn square(avx: Avx, a: __m256d, b: __m256d, c: __m256d, d: __m256d) -> [[f64; 4]; 4] {
-        let (ab_even, ab_odd) = (avx._mm256_unpacklo_pd(a, b), avx._mm256_unpackhi_pd(a, b));
-        let (cd_even, cd_odd) = (avx._mm256_unpacklo_pd(c, d), avx._mm256_unpackhi_pd(c, d));
+    fn halves(row: &[f64; HALF]) -> [[f64; 2]; 2] {
+        let [a, b, c, d] = *row;
+        [[a, b], [c, d]]
+    }
+
+    #[inline(always)]
+    fn quarters(column: &[f64; TILE]) -> [[[f64; 2]; 2]; 2] {
+        cast(*column)
+    }
+
+    /// Transposes four by four, of which the halves are given.
+    #[inline(always)]
+    fn turn_square(avx: Avx, [a, b, c, d]: [[[f64; 2]; 2]; HALF]) -> [__m256d; HALF] {
+        let (ac_left, bd_left): (__m256d, __m256d) = (cast([a[0], c[0]]), cast([b[0], d[0]]));
+        let (ac_right, bd_right): (__m256d, __m256d) = (cast([a[1], c[1]]), cast([b[1], d[1]]));
         [
-            cast(avx._mm256_permute2f128_pd::<0x20>(ab_even, cd_even)),
-            cast(avx._mm256_permute2f128_pd::<0x20>(ab_odd, cd_odd)),
-            cast(avx._mm256_permute2f128_pd::<0x31>(ab_even, cd_even)),
-            cast(avx._mm256_permute2f128_pd::<0x31>(ab_odd, cd_odd)),
+            avx._mm256_unpacklo_pd(ac_left, bd_left),
+            avx._mm256_unpackhi_pd(ac_left, bd_left),
+            avx._mm256_unpacklo_pd(ac_right, bd_right),
+            avx._mm256_unpackhi_pd(ac_right, bd_right),
         ]
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::array::from_fn;
     use std::cell::Cell;
 
     use ndarray::{Array1, Array2};
@@ -359,19 +382,21 @@ mod tests {
     }
 
     #[test]
-    fn columns_of_rows() {
-        let of = |r: usize, c: usize| (TILE * r + c) as f32;
-        let rows: [[f32; TILE]; TILE] = std::array::from_fn(|r| std::array::from_fn(|c| of(r, c)));
+    fn columns_of_rows_and_back() {
+        let of = |r: usize, c: usize| (HALF * r + c) as f32;
+        let rows: [[f32; HALF]; TILE] = from_fn(|r| from_fn(|c| of(r, c)));
         let wide = rows.map(|row| row.map(f64::from));
-        let shuffles = Shuffles::new();
-        let columns = shuffles.transpose_f32(rows.each_ref());
-        let wide_columns = shuffles.transpose_f64(wide.each_ref());
-        for r in 0..TILE {
-            for c in 0..TILE {
-                assert_eq!(columns[c][r], of(r, c));
-                assert_eq!(wide_columns[c][r], f64::from(of(r, c)));
-            }
+        let expected: [[f32; TILE]; HALF] = from_fn(|c| from_fn(|r| of(r, c)));
+        for level in levels() {
+            FORCED.set(Some(level));
+            let shuffles = Shuffles::new();
+            FORCED.set(None);
+            let columns = shuffles.columns_of_f32(rows.each_ref());
+            let wide_columns = shuffles.columns_of_f64(wide.each_ref());
+            assert_eq!(columns, expected, "{level:?}");
+            assert_eq!(wide_columns, expected.map(|column| column.map(f64::from)));
+            assert_eq!(shuffles.rows_of_f32(columns.each_ref()), rows, "{level:?}");
+            assert_eq!(shuffles.rows_of_f64(wide_columns.each_ref()), wide);
         }
-        assert_eq!(transpose(rows.each_ref()), columns);
     }
 }

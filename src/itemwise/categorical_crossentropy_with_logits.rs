@@ -317,25 +317,37 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
     let panel = &mut group.panel[..group.classes];
     transpose(group.scores, panel);
     let mut logits = [zero; ROWS];
-    let rows = group.scores.chunks_exact(group.classes.max(1));
-    for ((logit, row), &label) in logits.iter_mut().zip(rows).zip(labels) {
-        *logit = row.get(label).copied().unwrap_or_else(F::nan);
+    let mut first = 0;
+    for (logit, &label) in logits.iter_mut().zip(labels) {
+        *logit = group.scores.get(first + label).copied().unwrap_or(zero);
+        first += group.classes;
     }
     let summary = softmax::group(panel, Maxima::of(panel));
+    // Not one by one to where they go: that would not vectorise.
+    let mut losses = [zero; ROWS];
     for i in 0..ROWS {
         let row = summary.row(i);
-        group.losses[i] = (row.maximum - logits[i]) + row.log;
+        losses[i] = (row.maximum - logits[i]) + row.log;
     }
+    *group.losses = losses;
     if let Some(gradient) = group.gradient.as_deref_mut() {
         let own = as_floats::<F>(labels);
+        let own_terms = summary.terms(&logits);
+        let mut at_label = [zero; ROWS];
+        for i in 0..ROWS {
+            let is_maximal = summary.maximal[i] == own[i];
+            let g = summary.row(i).derivative_at_label(own_terms[i], is_maximal);
+            at_label[i] = g * group.coefficients[i];
+        }
         let mut class = zero;
         for out in panel.iter_mut() {
             for i in 0..ROWS {
-                let row = summary.row(i);
-                let at_label = row.derivative_at_label(out[i], summary.maximal[i] == class);
-                let elsewhere = out[i] * row.inverse;
-                let g = if own[i] == class { at_label } else { elsewhere };
-                out[i] = g * group.coefficients[i];
+                let elsewhere = out[i] * summary.row(i).inverse * group.coefficients[i];
+                out[i] = if own[i] == class {
+                    at_label[i]
+                } else {
+                    elsewhere
+                };
             }
             class += F::one();
         }

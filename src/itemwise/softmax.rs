@@ -16,7 +16,7 @@ use crate::Float;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
     Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
-    Piece, ROWS, Rooms, RowKernel, Sink, Source, Way, update,
+    Piece, ROWS, Rooms, RowKernel, Sink, Source, Way,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -44,25 +44,6 @@ impl<F: Float> Summary<F> {
             sum: nan,
             inverse: nan,
             log: nan,
-        }
-    }
-
-    #[inline(always)]
-    fn new(maximum: F, others: f64, maximal_term: F) -> Self {
-        let maximal_term = maximal_term.widen();
-        // No finite maximum: all −∞, or one +∞.
-        let others = if maximum.is_finite() {
-            others
-        } else {
-            f64::NAN
-        };
-        let sum = others + maximal_term;
-        Self {
-            maximum,
-            others: F::narrow(others),
-            sum: F::narrow(sum),
-            inverse: F::narrow(1.0 / sum),
-            log: ln_1p(F::narrow(others / maximal_term)),
         }
     }
 
@@ -110,6 +91,32 @@ impl<F: Float, const N: usize> Summaries<F, N> {
     }
 
     #[inline(always)]
+    fn new(maximum: [F; N], others: [f64; N], maximal_terms: [F; N]) -> Self {
+        let mut rows = Self::nan();
+        rows.maximum = maximum;
+        // The logarithms apart: twice as many lanes of `f32` as of `f64` are computed at once.
+        let mut ratios = [F::zero(); N];
+        for i in 0..N {
+            let maximal_term = maximal_terms[i].widen();
+            // No finite maximum: all −∞, or one +∞.
+            let others = if maximum[i].is_finite() {
+                others[i]
+            } else {
+                f64::NAN
+            };
+            let sum = others + maximal_term;
+            rows.others[i] = F::narrow(others);
+            rows.sum[i] = F::narrow(sum);
+            rows.inverse[i] = F::narrow(1.0 / sum);
+            ratios[i] = F::narrow(others / maximal_term);
+        }
+        for i in 0..N {
+            rows.log[i] = ln_1p(ratios[i]);
+        }
+        rows
+    }
+
+    #[inline(always)]
     fn set(&mut self, i: usize, row: Summary<F>) {
         self.maximum[i] = row.maximum;
         self.others[i] = row.others;
@@ -130,9 +137,43 @@ impl<F: Float, const N: usize> Summaries<F, N> {
     }
 }
 
+/// How the terms of a group of short rows are computed.
+struct GroupScale<F: Float> {
+    floors: [F; ROWS],
+    offsets: [<F as Elementary>::Exponent; ROWS],
+}
+
+impl<F: Float> GroupScale<F> {
+    #[inline(always)]
+    fn of(maxima: &[F; ROWS]) -> Self {
+        let zero = F::zero();
+        let mut scale = Self {
+            floors: [zero; ROWS],
+            offsets: [exponent_offset(zero); ROWS],
+        };
+        for i in 0..ROWS {
+            let fits = maxima[i].abs() < F::SCALED_LIMIT;
+            scale.offsets[i] = exponent_offset(if fits { maxima[i] } else { zero });
+            scale.floors[i] = maxima[i] - F::SCALED_FLOOR;
+        }
+        scale
+    }
+
+    /// The terms of a logit of each row; unspecified for a wide row.
+    #[inline(always)]
+    fn terms(&self, logits: &[F; ROWS]) -> [F; ROWS] {
+        let mut terms = [F::zero(); ROWS];
+        for i in 0..ROWS {
+            terms[i] = exp_scaled(logits[i], self.floors[i], self.offsets[i]);
+        }
+        terms
+    }
+}
+
 /// The summaries of a group of short rows.
-pub(crate) struct GroupSummary<F> {
+pub(crate) struct GroupSummary<F: Float> {
     rows: Summaries<F>,
+    scale: GroupScale<F>,
     /// The first class with the largest logit.
     pub(crate) maximal: [F; ROWS],
     /// Whether the row has to go the way of long rows, alone.
@@ -144,49 +185,48 @@ impl<F: Float> GroupSummary<F> {
     pub(crate) fn row(&self, i: usize) -> Summary<F> {
         self.rows.row(i)
     }
+
+    /// The terms of a logit of each row; unspecified for a wide row.
+    #[inline(always)]
+    pub(crate) fn terms(&self, logits: &[F; ROWS]) -> [F; ROWS] {
+        self.scale.terms(logits)
+    }
 }
 
 /// Sums up a group, and turns its scores into terms.
 #[inline(always)]
 pub(crate) fn group<F: Float>(panel: &mut [[F; ROWS]], maxima: Maxima<F>) -> GroupSummary<F> {
-    let (zero, one) = (F::zero(), F::one());
     let Maxima { maximum, maximal } = maxima;
     let mut wide = [false; ROWS];
-    let mut offsets = [exponent_offset(zero); ROWS];
-    let mut floors = [zero; ROWS];
-    for i in 0..ROWS {
-        let fits = maximum[i].abs() < F::SCALED_LIMIT;
-        offsets[i] = exponent_offset(if fits { maximum[i] } else { zero });
-        floors[i] = maximum[i] - F::SCALED_FLOOR;
-    }
     for i in 0..ROWS {
         wide[i] = maximum[i].is_finite() && maximum[i].abs() >= F::SCALED_LIMIT;
     }
+    let scale = GroupScale::of(&maximum);
+    let maximal_terms = scale.terms(&maximum);
+    // Each pass with few operations, so that the processor has many lanes under way at once.
+    for scores in panel.iter_mut() {
+        *scores = scale.terms(scores);
+    }
     let mut sums = [0.0; ROWS];
     let mut rests = [0.0; ROWS];
-    let mut maximal_term = [one; ROWS];
-    let mut class = zero;
-    for scores in panel.iter_mut() {
-        let mut others = [zero; ROWS];
+    let mut class = F::zero();
+    for terms in panel.iter() {
+        let mut others = [F::zero(); ROWS];
         for i in 0..ROWS {
-            let term = exp_scaled(scores[i], floors[i], offsets[i]);
-            let is_maximal = maximal[i] == class;
-            scores[i] = term;
-            maximal_term[i] = update(is_maximal, term, maximal_term[i]);
-            others[i] = if is_maximal { zero } else { term };
+            let (term, is_maximal) = (terms[i], maximal[i] == class);
+            others[i] = if is_maximal { F::zero() } else { term };
         }
         for i in 0..ROWS {
             F::add_to(&mut sums[i], &mut rests[i], others[i]);
         }
-        class += one;
+        class += F::one();
     }
-    let mut rows = Summaries::nan();
     for i in 0..ROWS {
-        let others = sums[i] + rests[i];
-        rows.set(i, Summary::new(maximum[i], others, maximal_term[i]));
+        sums[i] += rests[i];
     }
     GroupSummary {
-        rows,
+        rows: Summaries::new(maximum, sums, maximal_terms),
+        scale,
         maximal,
         wide,
     }
@@ -370,7 +410,7 @@ impl<F: Float> LongRow<F> {
         let maximum = self.maximum();
         let others = self.others.value();
         self.maximal_term = self.term(maximum);
-        self.summary = Summary::new(maximum, others, self.maximal_term);
+        self.summary = Summaries::new([maximum], [others], [self.maximal_term]).row(0);
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, Slice};
 
-use crate::engine::simd::{self, Shuffles, TILE, covers};
+use crate::engine::simd::{self, HALF, Shuffles, TILE, covers};
 use crate::float::{Float, Target};
 
 /// How many elements of a row are made use of at once, where there are so many: a line of memory, which is then read
@@ -69,7 +69,7 @@ impl<F: Float, T: Target<F>, const WIDTH: usize> simd::Work for Squares<'_, '_, 
             let mut rows = self.from.outer_iter();
             let mut left = 0;
             while let Some(band) = band::<F, T, WIDTH>(&mut rows, top) {
-                for column in (0..WIDTH).step_by(TILE) {
+                for column in (0..WIDTH).step_by(HALF) {
                     let columns = columns(shuffles, &band, column);
                     for (line, column) in lines[column..].iter_mut().zip(columns) {
                         if let Some(to) = line.get_mut(left) {
@@ -105,16 +105,16 @@ fn band<'r, F: Float, T: Target<F>, const WIDTH: usize>(
     ])
 }
 
-/// The columns of a square of the rows.
+/// The columns of half a square of the rows.
 #[inline(always)]
 fn columns<F: Float, const WIDTH: usize>(
     shuffles: Shuffles,
     rows: &[&[F; WIDTH]; TILE],
     column: usize,
-) -> [[F; TILE]; TILE] {
-    let zeros = [F::zero(); TILE];
+) -> [[F; TILE]; HALF] {
+    let zeros = [F::zero(); HALF];
     let part = |row: usize| rows[row][column..].first_chunk().unwrap_or(&zeros);
-    let square = [
+    let half_square = [
         part(0),
         part(1),
         part(2),
@@ -124,5 +124,5 @@ fn columns<F: Float, const WIDTH: usize>(
         part(6),
         part(7),
     ];
-    F::transpose(shuffles, square)
+    F::columns_of(shuffles, half_square)
 }

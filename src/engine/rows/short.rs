@@ -1,7 +1,7 @@
 //! Short rows: in groups, one lane a row.
 
 use super::RowKernel;
-use crate::engine::simd::{Shuffles, TILE, covers};
+use crate::engine::simd::{HALF, Shuffles, TILE, covers};
 use crate::float::Float;
 
 /// How many short rows a group has at most.
@@ -193,13 +193,13 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
     let shuffles = Shuffles::new();
     let classes = panel.len();
     let mut done = 0;
-    if classes >= TILE {
+    if classes >= HALF {
         for rows in scores.chunks_exact(TILE * classes) {
-            for class in covers(classes, TILE) {
-                let Some(square) = square(rows, classes, class) else {
+            for class in covers(classes, HALF) {
+                let Some(rows) = half_square(rows, classes, class) else {
                     continue;
                 };
-                let columns = F::transpose(shuffles, square);
+                let columns = F::columns_of(shuffles, rows);
                 for (lanes, column) in panel[class..].iter_mut().zip(&columns) {
                     if let Some(lanes) = lanes[done..].first_chunk_mut() {
                         *lanes = *column;
@@ -225,17 +225,19 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     let shuffles = Shuffles::new();
     let classes = panel.len();
     let mut done = 0;
-    if classes >= TILE {
+    if classes >= HALF {
         for rows in rows.chunks_exact_mut(TILE * classes) {
-            for class in covers(classes, TILE) {
-                let lanes = panel[class..].as_flattened();
-                let Some(square) = square(&lanes[done..], ROWS, 0) else {
+            for class in covers(classes, HALF) {
+                let Some(columns) = panel[class..].first_chunk() else {
                     continue;
                 };
-                let rows_of_square = F::transpose(shuffles, square);
-                for (row, of_square) in rows.chunks_exact_mut(classes).zip(&rows_of_square) {
+                let Some(columns) = lanes_of(columns, done) else {
+                    continue;
+                };
+                let of_columns = F::rows_of(shuffles, columns);
+                for (row, of_columns) in rows.chunks_exact_mut(classes).zip(&of_columns) {
                     if let Some(to) = row[class..].first_chunk_mut() {
-                        *to = *of_square;
+                        *to = *of_columns;
                     }
                 }
             }
@@ -252,9 +254,9 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     }
 }
 
-/// A square from `column` on of the first rows, `stride` apart.
+/// Half a square from `column` on of the first rows, `stride` apart.
 #[inline(always)]
-fn square<F>(rows: &[F], stride: usize, column: usize) -> Option<[&[F; TILE]; TILE]> {
+fn half_square<F>(rows: &[F], stride: usize, column: usize) -> Option<[&[F; HALF]; TILE]> {
     Some([
         rows.get(column..)?.first_chunk()?,
         rows.get(stride + column..)?.first_chunk()?,
@@ -264,5 +266,17 @@ fn square<F>(rows: &[F], stride: usize, column: usize) -> Option<[&[F; TILE]; TI
         rows.get(5 * stride + column..)?.first_chunk()?,
         rows.get(6 * stride + column..)?.first_chunk()?,
         rows.get(7 * stride + column..)?.first_chunk()?,
+    ])
+}
+
+/// Those of the rows from `first` on.
+#[inline(always)]
+fn lanes_of<F>(columns: &[[F; ROWS]; HALF], first: usize) -> Option<[&[F; TILE]; HALF]> {
+    let [a, b, c, d] = columns;
+    Some([
+        a.get(first..)?.first_chunk()?,
+        b.get(first..)?.first_chunk()?,
+        c.get(first..)?.first_chunk()?,
+        d.get(first..)?.first_chunk()?,
     ])
 }
