@@ -6,7 +6,7 @@ use crate::elementwise::{ElementwiseLoss, Scalar, TargetShape};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Abreast, Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, ROWS, RowKernel, abreast, as_floats, transpose,
+    LanesAcross, Piece, ROWS, RowKernel, abreast, as_floats, scores_of_labels, transpose,
 };
 use crate::engine::shape::allocate;
 use crate::engine::span::SpanKernel;
@@ -167,11 +167,7 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         };
         let panel = &mut group.panel[..group.classes];
         transpose(group.scores, panel);
-        let mut own = [F::nan(); ROWS];
-        let rows = group.scores.chunks_exact(group.classes.max(1));
-        for ((own, row), &label) in own.iter_mut().zip(rows).zip(labels) {
-            *own = row.get(label).copied().unwrap_or_else(F::nan);
-        }
+        let own = scores_of_labels(group.scores, group.classes, labels);
         let labels = as_floats::<F>(labels);
         // Counted in the scores' own type, whose lanes are as wide: exact for short rows.
         let mut before = [F::zero(); ROWS];

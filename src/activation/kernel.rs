@@ -1,5 +1,7 @@
 //! Activations along the classes, as kernels: their arithmetic in rows of logits.
 
+use std::hint::black_box;
+
 use crate::Float;
 use crate::compiled::OfItems;
 use crate::engine::reduce::{Lanes, Pair};
@@ -293,7 +295,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                 }
             }
         }
-        let mut dot = [F::zero(); ROWS];
+        let (mut dot, mut log_sums) = ([F::zero(); ROWS], [F::zero(); ROWS]);
         for i in 0..ROWS {
             dot[i] = F::narrow(dots[i] + rests[i]);
             let known = Known {
@@ -301,22 +303,27 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                 dot: dot[i],
             };
             let log_sum = known.log_sum();
-            group.losses[i] = if has_nan[i] > F::zero() {
+            log_sums[i] = if has_nan[i] > F::zero() {
                 F::nan()
             } else {
                 log_sum
             };
         }
+        *group.losses = log_sums;
         if let Some(out) = group.gradient.as_deref_mut() {
             for (terms, others) in panel.iter_mut().zip(second.iter()) {
+                // Otherwise a loop that does so little is made of vectors across classes, gathered one by one.
+                let terms = black_box(terms);
+                let (mut elements, others) = (*terms, *others);
                 for i in 0..ROWS {
                     let known = Known {
                         summary: summary.row(i),
                         dot: dot[i],
                     };
-                    let value = A::element(&known, terms[i], others[i]);
-                    terms[i] = value * group.coefficients[i];
+                    let value = A::element(&known, elements[i], others[i]);
+                    elements[i] = value * group.coefficients[i];
                 }
+                *terms = elements;
             }
             transpose_back(panel, out);
         }

@@ -12,7 +12,8 @@ use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Maxima, Piece, ROWS, RowKernel, as_floats, transpose, transpose_back,
+    LanesAcross, Maxima, Piece, ROWS, RowKernel, as_floats, scores_of_labels, transpose,
+    transpose_back,
 };
 use crate::{Float, LossError, Target};
 
@@ -316,12 +317,7 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
     let zero = F::zero();
     let panel = &mut group.panel[..group.classes];
     transpose(group.scores, panel);
-    let mut logits = [zero; ROWS];
-    let mut first = 0;
-    for (logit, &label) in logits.iter_mut().zip(labels) {
-        *logit = group.scores.get(first + label).copied().unwrap_or(zero);
-        first += group.classes;
-    }
+    let logits = scores_of_labels(group.scores, group.classes, labels);
     let summary = softmax::group(panel, Maxima::of(panel));
     // Not one by one to where they go: that would not vectorise.
     let mut losses = [zero; ROWS];

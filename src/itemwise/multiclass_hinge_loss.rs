@@ -8,7 +8,7 @@ use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Abreast, Access, AnyRowKernel, Block, Columns, Dense, Gradient, Group, GroupTargets, Item,
     ItemKernel, LanesAcross, Largest, LargestAcross, Piece, ROWS, RowKernel, abreast, as_floats,
-    largest_and_any_nan, offsets, transpose, transpose_back, update,
+    largest_and_any_nan, offsets, scores_of_labels, transpose, transpose_back, update,
 };
 use crate::{Float, LossError, Target};
 
@@ -75,11 +75,12 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
         };
         let panel = &mut group.panel[..group.classes];
         transpose(group.scores, panel);
-        // The target's own score is taken out, so that all that remain are rivals.
-        let mut own = [zero; ROWS];
-        for (r, row) in group.scores.chunks_exact(group.classes).enumerate() {
-            own[r] = row[labels[r]];
-            panel[labels[r]][r] = F::neg_infinity();
+        let own = scores_of_labels(group.scores, group.classes, labels);
+        // Taken out, so that all that remain are rivals.
+        for (r, &label) in labels.iter().enumerate() {
+            if let Some(lanes) = panel.get_mut(label) {
+                lanes[r] = F::neg_infinity();
+            }
         }
         let labels = as_floats::<F>(labels);
         let mut rival = [F::neg_infinity(); ROWS];

@@ -32,7 +32,7 @@ pub(super) use named::{are_one_hot, are_short_one_hot, named, named_of_short};
 pub(crate) use parts::{BLOCK, Largest, Part, SECTION, largest_and_any_nan};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Maxima, Panel, ROWS, as_floats,
-    transpose, transpose_back, update,
+    scores_of_labels, transpose, transpose_back, update,
 };
 pub(super) use short_copies::{gather_short, scatter_short};
 

@@ -187,6 +187,22 @@ pub(crate) fn as_floats<F: Float>(labels: &[usize; ROWS]) -> [F; ROWS] {
     floats
 }
 
+/// The score of each row's label; NaN for rows that are not there.
+#[inline(always)]
+pub(crate) fn scores_of_labels<F: Float>(
+    scores: &[F],
+    classes: usize,
+    labels: &[usize; ROWS],
+) -> [F; ROWS] {
+    let mut of_labels = [F::nan(); ROWS];
+    let mut first = 0;
+    for (score, &label) in of_labels.iter_mut().zip(labels) {
+        *score = scores.get(first + label).copied().unwrap_or_else(F::nan);
+        first += classes;
+    }
+    of_labels
+}
+
 /// Rows of scores, one class after the other; what the panel holds for rows that are not there is unspecified.
 #[inline(always)]
 pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
@@ -195,11 +211,14 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
     let mut done = 0;
     if classes >= HALF {
         for rows in scores.chunks_exact(TILE * classes) {
+            let Some(rows) = Tile::of(rows, classes) else {
+                continue;
+            };
             for class in covers(classes, HALF) {
-                let Some(rows) = half_square(rows, classes, class) else {
+                let Some(half) = rows.half_square(class) else {
                     continue;
                 };
-                let columns = F::columns_of(shuffles, rows);
+                let columns = F::columns_of(shuffles, half);
                 for (lanes, column) in panel[class..].iter_mut().zip(&columns) {
                     if let Some(lanes) = lanes[done..].first_chunk_mut() {
                         *lanes = *column;
@@ -227,19 +246,14 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     let mut done = 0;
     if classes >= HALF {
         for rows in rows.chunks_exact_mut(TILE * classes) {
+            let Some(mut rows) = TileMut::of(rows, classes) else {
+                continue;
+            };
             for class in covers(classes, HALF) {
-                let Some(columns) = panel[class..].first_chunk() else {
+                let Some(columns) = lanes_of(&panel[class..], done) else {
                     continue;
                 };
-                let Some(columns) = lanes_of(columns, done) else {
-                    continue;
-                };
-                let of_columns = F::rows_of(shuffles, columns);
-                for (row, of_columns) in rows.chunks_exact_mut(classes).zip(&of_columns) {
-                    if let Some(to) = row[class..].first_chunk_mut() {
-                        *to = *of_columns;
-                    }
-                }
+                rows.set(class, F::rows_of(shuffles, columns));
             }
             done += TILE;
         }
@@ -254,25 +268,70 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     }
 }
 
-/// Half a square from `column` on of the first rows, `stride` apart.
-#[inline(always)]
-fn half_square<F>(rows: &[F], stride: usize, column: usize) -> Option<[&[F; HALF]; TILE]> {
-    Some([
-        rows.get(column..)?.first_chunk()?,
-        rows.get(stride + column..)?.first_chunk()?,
-        rows.get(2 * stride + column..)?.first_chunk()?,
-        rows.get(3 * stride + column..)?.first_chunk()?,
-        rows.get(4 * stride + column..)?.first_chunk()?,
-        rows.get(5 * stride + column..)?.first_chunk()?,
-        rows.get(6 * stride + column..)?.first_chunk()?,
-        rows.get(7 * stride + column..)?.first_chunk()?,
-    ])
+/// Rows that are transposed at once, each a slice of the same length: one check serves for all.
+struct Tile<'r, F>([&'r [F]; TILE]);
+
+impl<'r, F> Tile<'r, F> {
+    #[inline(always)]
+    fn of(rows: &'r [F], classes: usize) -> Option<Self> {
+        let (a, rows) = rows.split_at_checked(classes)?;
+        let (b, rows) = rows.split_at_checked(classes)?;
+        let (c, rows) = rows.split_at_checked(classes)?;
+        let (d, rows) = rows.split_at_checked(classes)?;
+        let (e, rows) = rows.split_at_checked(classes)?;
+        let (f, rows) = rows.split_at_checked(classes)?;
+        let (g, rows) = rows.split_at_checked(classes)?;
+        let (h, _) = rows.split_at_checked(classes)?;
+        Some(Self([a, b, c, d, e, f, g, h]))
+    }
+
+    #[inline(always)]
+    fn half_square(&self, class: usize) -> Option<[&'r [F; HALF]; TILE]> {
+        let [a, b, c, d, e, f, g, h] = self.0;
+        Some([
+            a.get(class..)?.first_chunk()?,
+            b.get(class..)?.first_chunk()?,
+            c.get(class..)?.first_chunk()?,
+            d.get(class..)?.first_chunk()?,
+            e.get(class..)?.first_chunk()?,
+            f.get(class..)?.first_chunk()?,
+            g.get(class..)?.first_chunk()?,
+            h.get(class..)?.first_chunk()?,
+        ])
+    }
 }
 
-/// Those of the rows from `first` on.
+/// As [`Tile`].
+struct TileMut<'r, F>([&'r mut [F]; TILE]);
+
+impl<'r, F: Copy> TileMut<'r, F> {
+    #[inline(always)]
+    fn of(rows: &'r mut [F], classes: usize) -> Option<Self> {
+        let (a, rows) = rows.split_at_mut_checked(classes)?;
+        let (b, rows) = rows.split_at_mut_checked(classes)?;
+        let (c, rows) = rows.split_at_mut_checked(classes)?;
+        let (d, rows) = rows.split_at_mut_checked(classes)?;
+        let (e, rows) = rows.split_at_mut_checked(classes)?;
+        let (f, rows) = rows.split_at_mut_checked(classes)?;
+        let (g, rows) = rows.split_at_mut_checked(classes)?;
+        let (h, _) = rows.split_at_mut_checked(classes)?;
+        Some(Self([a, b, c, d, e, f, g, h]))
+    }
+
+    #[inline(always)]
+    fn set(&mut self, class: usize, half_square: [[F; HALF]; TILE]) {
+        for (row, part) in self.0.iter_mut().zip(half_square) {
+            if let Some(to) = row.get_mut(class..).and_then(<[F]>::first_chunk_mut) {
+                *to = part;
+            }
+        }
+    }
+}
+
+/// The first classes' lanes of the rows from `first` on.
 #[inline(always)]
-fn lanes_of<F>(columns: &[[F; ROWS]; HALF], first: usize) -> Option<[&[F; TILE]; HALF]> {
-    let [a, b, c, d] = columns;
+fn lanes_of<F>(panel: &Panel<F>, first: usize) -> Option<[&[F; TILE]; HALF]> {
+    let [a, b, c, d]: &[_; HALF] = panel.first_chunk()?;
     Some([
         a.get(first..)?.first_chunk()?,
         b.get(first..)?.first_chunk()?,
