@@ -227,6 +227,8 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
             }
             done += TILE;
         }
+    } else if all_columns::<F, 2>(scores, panel) || all_columns::<F, 3>(scores, panel) {
+        return;
     }
     for (row, r) in scores[done * classes..]
         .chunks_exact(classes)
@@ -257,6 +259,8 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
             }
             done += TILE;
         }
+    } else if all_rows::<F, 2>(panel, rows) || all_rows::<F, 3>(panel, rows) {
+        return;
     }
     for (row, r) in rows[done * classes..]
         .chunks_exact_mut(classes)
@@ -266,6 +270,36 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
             *to = lanes[r];
         }
     }
+}
+
+/// [`transpose`] for all rows of so many classes, of which the compiler then knows how many: whether that is what there is.
+#[inline(always)]
+fn all_columns<F: Float, const CLASSES: usize>(scores: &[F], panel: &mut Panel<F>) -> bool {
+    let rows: Option<&[[F; CLASSES]; ROWS]> = scores.as_chunks().0.first_chunk();
+    let (Some(rows), Ok(panel)) = (rows, <&mut [_; CLASSES]>::try_from(panel)) else {
+        return false;
+    };
+    for class in 0..CLASSES {
+        for r in 0..ROWS {
+            panel[class][r] = rows[r][class];
+        }
+    }
+    true
+}
+
+/// The inverse of [`all_columns`].
+#[inline(always)]
+fn all_rows<F: Float, const CLASSES: usize>(panel: &Panel<F>, rows: &mut [F]) -> bool {
+    let rows: Option<&mut [[F; CLASSES]; ROWS]> = rows.as_chunks_mut().0.first_chunk_mut();
+    let (Some(rows), Ok(panel)) = (rows, <&[_; CLASSES]>::try_from(panel)) else {
+        return false;
+    };
+    for r in 0..ROWS {
+        for class in 0..CLASSES {
+            rows[r][class] = panel[class][r];
+        }
+    }
+    true
 }
 
 /// Rows that are transposed at once, each a slice of the same length: one check serves for all.
