@@ -281,7 +281,7 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
             }
         }
         let summary = softmax::group(panel, maxima);
-        let mut totals = [zero; ROWS];
+        let (mut totals, mut losses) = ([zero; ROWS], [zero; ROWS]);
         for i in 0..ROWS {
             let sum = total[i] + total_rest[i];
             let sum = F::narrow(if total[i].is_finite() { sum } else { total[i] });
@@ -292,8 +292,9 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
             } else {
                 distances[i]
             };
-            group.losses[i] = F::narrow(settled) + totals[i] * summary.row(i).log;
+            losses[i] = F::narrow(settled) + totals[i] * summary.row(i).log;
         }
+        *group.losses = losses;
         if let Some(gradient) = group.gradient.as_deref_mut() {
             let mut class = zero;
             for (out, lanes) in panel.iter_mut().zip(targets.iter()) {
@@ -319,7 +320,6 @@ fn group_of_labels<F: Float>(group: &mut Group<'_, F>, labels: &[usize; ROWS]) -
     transpose(group.scores, panel);
     let logits = scores_of_labels(group.scores, group.classes, labels);
     let summary = softmax::group(panel, Maxima::of(panel));
-    // Not one by one to where they go: that would not vectorise.
     let mut losses = [zero; ROWS];
     for i in 0..ROWS {
         let row = summary.row(i);

@@ -65,6 +65,7 @@ pub(crate) struct Group<'a, F> {
     pub(crate) targets: GroupTargets<'a, F>,
     /// Factors of the gradients, one a row.
     pub(crate) coefficients: &'a [F; ROWS],
+    /// To be written as a whole: one by one, they would keep a loop from being vectorised.
     pub(crate) losses: &'a mut [F; ROWS],
     pub(crate) gradient: Option<&'a mut [F]>,
     /// Two panels of as many classes to work in; what they hold is unspecified.
