@@ -6,7 +6,8 @@ use crate::elementwise::{ElementwiseLoss, Scalar, TargetShape};
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Abreast, Access, AnyRowKernel, Columns, Dense, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, ROWS, RowKernel, abreast, as_floats, scores_of_labels, transpose,
+    LanesAcross, Maxima, Panel, Piece, ROWS, RowKernel, abreast, as_floats, scores_of_labels,
+    transpose,
 };
 use crate::engine::shape::allocate;
 use crate::engine::span::SpanKernel;
@@ -159,6 +160,22 @@ impl<F: Float> ItemKernel<F> for AmongLargest {
     }
 }
 
+/// 1 for each label with the largest score, the first of its equals, and 0 for the others; `None` if there is a row
+/// without a number above −∞.
+#[inline(always)]
+fn of_largest<F: Float>(panel: &Panel<F>, labels: &[usize; ROWS]) -> Option<[F; ROWS]> {
+    let Maxima { maximum, maximal } = Maxima::of(panel);
+    // Without an early exit, so that it vectorises.
+    let (mut values, mut are_found) = ([F::zero(); ROWS], true);
+    let labels = as_floats::<F>(labels);
+    for i in 0..ROWS {
+        let is_label = maximal[i] == labels[i];
+        values[i] = if is_label { F::one() } else { F::zero() };
+        are_found &= maximum[i] > F::neg_infinity();
+    }
+    are_found.then_some(values)
+}
+
 impl<F: Float> RowKernel<F> for AmongLargest {
     #[inline(always)]
     fn group(self, group: Group<'_, F>) {
@@ -167,6 +184,12 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         };
         let panel = &mut group.panel[..group.classes];
         transpose(group.scores, panel);
+        if self.top_k == 1
+            && let Some(values) = of_largest(panel, labels)
+        {
+            *group.losses = values;
+            return;
+        }
         let own = scores_of_labels(group.scores, group.classes, labels);
         let labels = as_floats::<F>(labels);
         // Counted in the scores' own type, whose lanes are as wide: exact for short rows.
