@@ -163,11 +163,10 @@ impl<F: Float> ItemKernel<F> for AmongLargest {
 /// 1 for each label with the largest score, the first of its equals, and 0 for the others; `None` if there is a row
 /// without a number above −∞.
 #[inline(always)]
-fn of_largest<F: Float>(panel: &Panel<F>, labels: &[usize; ROWS]) -> Option<[F; ROWS]> {
+fn of_largest<F: Float>(panel: &Panel<F>, labels: &[F; ROWS]) -> Option<[F; ROWS]> {
     let Maxima { maximum, maximal } = Maxima::of(panel);
     // Without an early exit, so that it vectorises.
     let (mut values, mut are_found) = ([F::zero(); ROWS], true);
-    let labels = as_floats::<F>(labels);
     for i in 0..ROWS {
         let is_label = maximal[i] == labels[i];
         values[i] = if is_label { F::one() } else { F::zero() };
@@ -184,21 +183,21 @@ impl<F: Float> RowKernel<F> for AmongLargest {
         };
         let panel = &mut group.panel[..group.classes];
         transpose(group.scores, panel);
+        let label_classes = as_floats::<F>(labels);
         if self.top_k == 1
-            && let Some(values) = of_largest(panel, labels)
+            && let Some(values) = of_largest(panel, &label_classes)
         {
             *group.losses = values;
             return;
         }
         let own = scores_of_labels(group.scores, group.classes, labels);
-        let labels = as_floats::<F>(labels);
         // Counted in the scores' own type, whose lanes are as wide: exact for short rows.
         let mut before = [F::zero(); ROWS];
         let mut class = F::zero();
         for scores in panel.iter() {
             for i in 0..ROWS {
                 let x = scores[i];
-                let first = x > own[i] || (x == own[i] && class < labels[i]);
+                let first = x > own[i] || (x == own[i] && class < label_classes[i]);
                 before[i] += if first { F::one() } else { F::zero() };
             }
             class += F::one();

@@ -11,7 +11,7 @@ use crate::engine::compiled::Compiled;
 use crate::engine::elementwise::{self, Operands};
 use crate::engine::reduce::{Lanes, Pair, add_compensated};
 use crate::engine::rows::Block;
-use crate::engine::simd::{HALF, Shuffles, TILE};
+use crate::engine::simd::Transposed;
 use crate::engine::span::{Job, SpanKernel};
 use crate::math::Elementary;
 
@@ -68,7 +68,7 @@ impl Float for f64 {}
 
 /// What the engine needs to know about a format; a hidden supertrait of [`Float`].
 #[doc(hidden)]
-pub trait Arithmetic: Copy {
+pub trait Arithmetic: Copy + Transposed {
     /// The nearest value of this format.
     fn narrow(x: f64) -> Self;
     fn widen(self) -> f64;
@@ -88,10 +88,6 @@ pub trait Arithmetic: Copy {
     fn coefficient(weight: Self, divisor: Pair) -> Self;
     /// Whether all are positive, finite and not subnormal.
     fn all_positive_normal(values: &[Self]) -> bool;
-    /// The columns of half a square of rows.
-    fn columns_of(shuffles: Shuffles, rows: [&[Self; HALF]; TILE]) -> [[Self; TILE]; HALF];
-    /// The inverse of [`columns_of`](Self::columns_of).
-    fn rows_of(shuffles: Shuffles, columns: [&[Self; TILE]; HALF]) -> [[Self; HALF]; TILE];
 }
 
 /// The sums of the elements at the same place of each quarter, pair by pair.
@@ -117,16 +113,6 @@ impl Arithmetic for f32 {
         let above_least = |x: &f32| x.to_bits().wrapping_sub(LEAST);
         let greatest = values.iter().map(above_least).fold(0, u32::max);
         greatest <= LARGEST - LEAST
-    }
-
-    #[inline(always)]
-    fn columns_of(shuffles: Shuffles, rows: [&[Self; HALF]; TILE]) -> [[Self; TILE]; HALF] {
-        shuffles.columns_of_f32(rows)
-    }
-
-    #[inline(always)]
-    fn rows_of(shuffles: Shuffles, columns: [&[Self; TILE]; HALF]) -> [[Self; HALF]; TILE] {
-        shuffles.rows_of_f32(columns)
     }
 
     #[inline(always)]
@@ -192,16 +178,6 @@ impl Arithmetic for f64 {
             either | bits.wrapping_sub(LEAST) | LARGEST.wrapping_sub(bits)
         });
         either.leading_zeros() > 0
-    }
-
-    #[inline(always)]
-    fn columns_of(shuffles: Shuffles, rows: [&[Self; HALF]; TILE]) -> [[Self; TILE]; HALF] {
-        shuffles.columns_of_f64(rows)
-    }
-
-    #[inline(always)]
-    fn rows_of(shuffles: Shuffles, columns: [&[Self; TILE]; HALF]) -> [[Self; HALF]; TILE] {
-        shuffles.rows_of_f64(columns)
     }
 
     #[inline(always)]

@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData, Slice};
 
-use super::simd::TILE as SQUARE;
+use super::simd::PATCH_ROWS as SQUARE;
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
 use lanes::copy_lane;

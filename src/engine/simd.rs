@@ -1,5 +1,7 @@
 //! Run-time dispatch on the processor, and what the compiler does not find by itself.
 
+#[cfg(target_arch = "x86_64")]
+use pulp::core_arch::x86::Avx;
 use pulp::{Arch, NullaryFnOnce};
 
 /// Work that is compiled for every instruction set.
@@ -39,10 +41,10 @@ impl<W: Work> NullaryFnOnce for ByReference<'_, W> {
 #[repr(align(64))]
 pub(crate) struct Lines<T>(pub(crate) T);
 
-/// How many rows are transposed at once in registers.
-pub(crate) const TILE: usize = 8;
-/// How many columns of them.
-pub(crate) const HALF: usize = TILE / 2;
+/// The rows of a patch: what is transposed at once in registers.
+pub(crate) const PATCH_ROWS: usize = 8;
+/// The columns of a patch.
+pub(crate) const PATCH_COLUMNS: usize = 4;
 
 /// Where the pieces of a size start that cover a length of at least as much; the last overlaps the one before it.
 #[inline(always)]
@@ -50,11 +52,29 @@ pub(crate) fn covers(length: usize, size: usize) -> impl Iterator<Item = usize> 
     (0..length.div_ceil(size)).map(move |index| (index * size).min(length - size))
 }
 
-/// What this processor has to transpose halves of squares; to be made before a loop, not within.
-#[derive(Debug, Clone, Copy)]
-pub struct Shuffles {
+/// A type of which patches are transposed in registers.
+#[doc(hidden)]
+pub trait Transposed: Copy + Default {
     #[cfg(target_arch = "x86_64")]
-    avx: Option<pulp::core_arch::x86::Avx>,
+    fn columns_of(avx: Avx, rows: [&[Self; PATCH_COLUMNS]; PATCH_ROWS]) -> Columns<Self>;
+    /// The inverse of [`columns_of`](Self::columns_of).
+    #[cfg(target_arch = "x86_64")]
+    fn rows_of(avx: Avx, columns: [&[Self; PATCH_ROWS]; PATCH_COLUMNS]) -> Rows<Self>;
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Transposed for f32 {}
+#[cfg(not(target_arch = "x86_64"))]
+impl Transposed for f64 {}
+
+pub(crate) type Rows<F> = [[F; PATCH_COLUMNS]; PATCH_ROWS];
+pub(crate) type Columns<F> = [[F; PATCH_ROWS]; PATCH_COLUMNS];
+
+/// What this processor has to transpose patches; to be made before a loop, not within.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shuffles {
+    #[cfg(target_arch = "x86_64")]
+    avx: Option<Avx>,
 }
 
 impl Shuffles {
@@ -66,42 +86,28 @@ impl Shuffles {
         }
     }
 
-    /// The columns of half a square of rows.
+    /// The columns of a patch.
     #[inline(always)]
-    pub(crate) fn columns_of_f32(self, rows: [&[f32; HALF]; TILE]) -> [[f32; TILE]; HALF] {
+    pub(crate) fn columns_of<F: Transposed>(
+        self,
+        rows: [&[F; PATCH_COLUMNS]; PATCH_ROWS],
+    ) -> Columns<F> {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx) = self.avx {
-            return x86::columns_of_f32(avx, rows);
+            return F::columns_of(avx, rows);
         }
         transpose(rows)
     }
 
-    /// As [`columns_of_f32`](Self::columns_of_f32).
+    /// The inverse of [`columns_of`](Self::columns_of).
     #[inline(always)]
-    pub(crate) fn columns_of_f64(self, rows: [&[f64; HALF]; TILE]) -> [[f64; TILE]; HALF] {
+    pub(crate) fn rows_of<F: Transposed>(
+        self,
+        columns: [&[F; PATCH_ROWS]; PATCH_COLUMNS],
+    ) -> Rows<F> {
         #[cfg(target_arch = "x86_64")]
         if let Some(avx) = self.avx {
-            return x86::columns_of_f64(avx, rows);
-        }
-        transpose(rows)
-    }
-
-    /// The inverse of [`columns_of_f32`](Self::columns_of_f32).
-    #[inline(always)]
-    pub(crate) fn rows_of_f32(self, columns: [&[f32; TILE]; HALF]) -> [[f32; HALF]; TILE] {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx) = self.avx {
-            return x86::rows_of_f32(avx, columns);
-        }
-        transpose(columns)
-    }
-
-    /// The inverse of [`columns_of_f64`](Self::columns_of_f64).
-    #[inline(always)]
-    pub(crate) fn rows_of_f64(self, columns: [&[f64; TILE]; HALF]) -> [[f64; HALF]; TILE] {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx) = self.avx {
-            return x86::rows_of_f64(avx, columns);
+            return F::rows_of(avx, columns);
         }
         transpose(columns)
     }
@@ -126,7 +132,7 @@ mod x86 {
     use pulp::cast;
     use pulp::core_arch::x86::{Avx, Avx2};
 
-    use super::{HALF, TILE};
+    use super::{Columns, PATCH_COLUMNS, PATCH_ROWS, Rows, Transposed};
 
     /// Where AVX2 is there: then the caller is compiled for it as well.
     #[inline(always)]
@@ -138,19 +144,42 @@ mod x86 {
         Avx2::try_new().and_then(|_| Avx::try_new())
     }
 
-    /// The halves of each register come from two rows: to load and to store them is cheaper than to shuffle.
-    #[inline(always)]
-    pub(super) fn columns_of_f32(avx: Avx, rows: [&[f32; HALF]; TILE]) -> [[f32; TILE]; HALF] {
-        let [a, b, c, d, e, f, g, h] = rows;
-        let (ae, bf, cg, dh) = ([*a, *e], [*b, *f], [*c, *g], [*d, *h]);
-        cast(turn_fours(avx, cast([ae, bf, cg, dh])))
+    impl Transposed for f32 {
+        /// The halves of each register come from two rows: to load and to store them is cheaper than to shuffle.
+        #[inline(always)]
+        fn columns_of(avx: Avx, rows: [&[f32; PATCH_COLUMNS]; PATCH_ROWS]) -> Columns<f32> {
+            let [a, b, c, d, e, f, g, h] = rows;
+            let (ae, bf, cg, dh) = ([*a, *e], [*b, *f], [*c, *g], [*d, *h]);
+            cast(turn_fours(avx, cast([ae, bf, cg, dh])))
+        }
+
+        #[inline(always)]
+        fn rows_of(avx: Avx, columns: [&[f32; PATCH_ROWS]; PATCH_COLUMNS]) -> Rows<f32> {
+            let [p, q, r, s] = columns;
+            let [[a, e], [b, f], [c, g], [d, h]] = cast(turn_fours(avx, cast([*p, *q, *r, *s])));
+            [a, b, c, d, e, f, g, h]
+        }
     }
 
-    #[inline(always)]
-    pub(super) fn rows_of_f32(avx: Avx, columns: [&[f32; TILE]; HALF]) -> [[f32; HALF]; TILE] {
-        let [p, q, r, s] = columns;
-        let [[a, e], [b, f], [c, g], [d, h]] = cast(turn_fours(avx, cast([*p, *q, *r, *s])));
-        [a, b, c, d, e, f, g, h]
+    impl Transposed for f64 {
+        #[inline(always)]
+        fn columns_of(avx: Avx, rows: [&[f64; PATCH_COLUMNS]; PATCH_ROWS]) -> Columns<f64> {
+            let [a, b, c, d, e, f, g, h] = rows;
+            let [p, q, r, s] = turn_square(avx, [halves(a), halves(b), halves(c), halves(d)]);
+            let [t, u, v, w] = turn_square(avx, [halves(e), halves(f), halves(g), halves(h)]);
+            [cast([p, t]), cast([q, u]), cast([r, v]), cast([s, w])]
+        }
+
+        #[inline(always)]
+        fn rows_of(avx: Avx, columns: [&[f64; PATCH_ROWS]; PATCH_COLUMNS]) -> Rows<f64> {
+            let [p, q, r, s] = columns;
+            let ([p, t], [q, u]) = (quarters(p), quarters(q));
+            let ([r, v], [s, w]) = (quarters(r), quarters(s));
+            cast([
+                turn_square(avx, [p, q, r, s]),
+                turn_square(avx, [t, u, v, w]),
+            ])
+        }
     }
 
     /// Transposes four by four, in each half.
@@ -167,38 +196,19 @@ mod x86 {
     }
 
     #[inline(always)]
-    pub(super) fn columns_of_f64(avx: Avx, rows: [&[f64; HALF]; TILE]) -> [[f64; TILE]; HALF] {
-        let [a, b, c, d, e, f, g, h] = rows;
-        let [p, q, r, s] = turn_square(avx, [halves(a), halves(b), halves(c), halves(d)]);
-        let [t, u, v, w] = turn_square(avx, [halves(e), halves(f), halves(g), halves(h)]);
-        [cast([p, t]), cast([q, u]), cast([r, v]), cast([s, w])]
-    }
-
-    #[inline(always)]
-    pub(super) fn rows_of_f64(avx: Avx, columns: [&[f64; TILE]; HALF]) -> [[f64; HALF]; TILE] {
-        let [p, q, r, s] = columns;
-        let ([p, t], [q, u]) = (quarters(p), quarters(q));
-        let ([r, v], [s, w]) = (quarters(r), quarters(s));
-        cast([
-            turn_square(avx, [p, q, r, s]),
-            turn_square(avx, [t, u, v, w]),
-        ])
-    }
-
-    #[inline(always)]
-    fn halves(row: &[f64; HALF]) -> [[f64; 2]; 2] {
+    fn halves(row: &[f64; PATCH_COLUMNS]) -> [[f64; 2]; 2] {
         let [a, b, c, d] = *row;
         [[a, b], [c, d]]
     }
 
     #[inline(always)]
-    fn quarters(column: &[f64; TILE]) -> [[[f64; 2]; 2]; 2] {
+    fn quarters(column: &[f64; PATCH_ROWS]) -> [[[f64; 2]; 2]; 2] {
         cast(*column)
     }
 
     /// Transposes four by four, of which the halves are given.
     #[inline(always)]
-    fn turn_square(avx: Avx, [a, b, c, d]: [[[f64; 2]; 2]; HALF]) -> [__m256d; HALF] {
+    fn turn_square(avx: Avx, [a, b, c, d]: [[[f64; 2]; 2]; 4]) -> [__m256d; 4] {
         let (ac_left, bd_left): (__m256d, __m256d) = (cast([a[0], c[0]]), cast([b[0], d[0]]));
         let (ac_right, bd_right): (__m256d, __m256d) = (cast([a[1], c[1]]), cast([b[1], d[1]]));
         [
@@ -383,20 +393,20 @@ mod tests {
 
     #[test]
     fn columns_of_rows_and_back() {
-        let of = |r: usize, c: usize| (HALF * r + c) as f32;
-        let rows: [[f32; HALF]; TILE] = from_fn(|r| from_fn(|c| of(r, c)));
+        let of = |r: usize, c: usize| (PATCH_COLUMNS * r + c) as f32;
+        let rows: Rows<f32> = from_fn(|r| from_fn(|c| of(r, c)));
         let wide = rows.map(|row| row.map(f64::from));
-        let expected: [[f32; TILE]; HALF] = from_fn(|c| from_fn(|r| of(r, c)));
+        let expected: Columns<f32> = from_fn(|c| from_fn(|r| of(r, c)));
         for level in levels() {
             FORCED.set(Some(level));
             let shuffles = Shuffles::new();
             FORCED.set(None);
-            let columns = shuffles.columns_of_f32(rows.each_ref());
-            let wide_columns = shuffles.columns_of_f64(wide.each_ref());
+            let columns = shuffles.columns_of(rows.each_ref());
+            let wide_columns = shuffles.columns_of(wide.each_ref());
             assert_eq!(columns, expected, "{level:?}");
             assert_eq!(wide_columns, expected.map(|column| column.map(f64::from)));
-            assert_eq!(shuffles.rows_of_f32(columns.each_ref()), rows, "{level:?}");
-            assert_eq!(shuffles.rows_of_f64(wide_columns.each_ref()), wide);
+            assert_eq!(shuffles.rows_of(columns.each_ref()), rows, "{level:?}");
+            assert_eq!(shuffles.rows_of(wide_columns.each_ref()), wide);
         }
     }
 }

@@ -11,7 +11,7 @@ use super::copying::{copy_tile, copy_tile_back, fetch};
 use super::elementwise::{Operands, Weights, Work};
 use super::parallel::{CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
-use super::simd::TILE as SQUARE;
+use super::simd::PATCH_ROWS as SQUARE;
 use super::span::{Span, Stream, WeightStream};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};

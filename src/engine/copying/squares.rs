@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, Axis, Slice};
 
-use crate::engine::simd::{self, HALF, Shuffles, TILE, covers};
+use crate::engine::simd::{self, Columns, PATCH_COLUMNS, PATCH_ROWS, Shuffles, covers};
 use crate::float::{Float, Target};
 
 /// How many elements of a row are made use of at once, where there are so many: a line of memory, which is then read
@@ -15,7 +15,10 @@ pub(super) fn has_squares<F: Float, T: Target<F>>(
     to: &ArrayViewMut2<'_, F>,
 ) -> bool {
     let are_rows = from.strides()[1] == 1 && to.strides()[1] == 1;
-    are_rows && T::as_floats(&[]).is_some() && from.nrows() >= TILE && from.ncols() >= TILE
+    are_rows
+        && T::as_floats(&[]).is_some()
+        && from.nrows() >= PATCH_ROWS
+        && from.ncols() >= PATCH_ROWS
 }
 
 /// Makes columns of rows that are contiguous, as those of the result are.
@@ -24,15 +27,15 @@ pub(super) fn transpose<F: Float, T: Target<F>>(
     to: &mut ArrayViewMut2<'_, F>,
 ) {
     let rows = from.nrows();
-    let whole = rows - rows % TILE;
+    let whole = rows - rows % PATCH_ROWS;
     bands(from, to, Slice::from(..whole));
     if whole < rows {
         // The rest overlaps what is before it.
-        bands(from, to, Slice::from(rows - TILE..));
+        bands(from, to, Slice::from(rows - PATCH_ROWS..));
     }
 }
 
-/// Some of the rows, a multiple of [`TILE`].
+/// Some of the rows, a multiple of [`PATCH_ROWS`].
 fn bands<F: Float, T: Target<F>>(
     from: &ArrayView2<'_, T>,
     to: &mut ArrayViewMut2<'_, F>,
@@ -43,11 +46,11 @@ fn bands<F: Float, T: Target<F>>(
     if from.ncols() >= WIDE {
         simd::dispatch(Squares::<F, T, WIDE> { from, to });
     } else {
-        simd::dispatch(Squares::<F, T, TILE> { from, to });
+        simd::dispatch(Squares::<F, T, PATCH_ROWS> { from, to });
     }
 }
 
-/// Rows, a multiple of [`TILE`], `WIDTH` elements of each at once, and what becomes of them.
+/// Rows, a multiple of [`PATCH_ROWS`], `WIDTH` elements of each at once, and what becomes of them.
 struct Squares<'a, 'b, F, T, const WIDTH: usize> {
     from: ArrayView2<'a, T>,
     to: ArrayViewMut2<'b, F>,
@@ -64,12 +67,12 @@ impl<F: Float, T: Target<F>, const WIDTH: usize> simd::Work for Squares<'_, '_, 
             let mut lines = [(); WIDTH].map(|()| Default::default());
             for (line, row) in lines.iter_mut().zip(to.outer_iter_mut()) {
                 let row = row.into_slice().unwrap_or_default();
-                *line = row.as_chunks_mut::<TILE>().0;
+                *line = row.as_chunks_mut::<PATCH_ROWS>().0;
             }
             let mut rows = self.from.outer_iter();
             let mut left = 0;
             while let Some(band) = band::<F, T, WIDTH>(&mut rows, top) {
-                for column in (0..WIDTH).step_by(HALF) {
+                for column in (0..WIDTH).step_by(PATCH_COLUMNS) {
                     let columns = columns(shuffles, &band, column);
                     for (line, column) in lines[column..].iter_mut().zip(columns) {
                         if let Some(to) = line.get_mut(left) {
@@ -88,7 +91,7 @@ impl<F: Float, T: Target<F>, const WIDTH: usize> simd::Work for Squares<'_, '_, 
 fn band<'r, F: Float, T: Target<F>, const WIDTH: usize>(
     rows: &mut impl Iterator<Item = ArrayView1<'r, T>>,
     column: usize,
-) -> Option<[&'r [F; WIDTH]; TILE]> {
+) -> Option<[&'r [F; WIDTH]; PATCH_ROWS]> {
     let mut next = || {
         let row = T::as_floats(rows.next()?.to_slice()?)?;
         row.get(column..)?.first_chunk()
@@ -105,16 +108,16 @@ fn band<'r, F: Float, T: Target<F>, const WIDTH: usize>(
     ])
 }
 
-/// The columns of half a square of the rows.
+/// The columns of a patch of the rows.
 #[inline(always)]
 fn columns<F: Float, const WIDTH: usize>(
     shuffles: Shuffles,
-    rows: &[&[F; WIDTH]; TILE],
+    rows: &[&[F; WIDTH]; PATCH_ROWS],
     column: usize,
-) -> [[F; TILE]; HALF] {
-    let zeros = [F::zero(); HALF];
+) -> Columns<F> {
+    let zeros = [F::zero(); PATCH_COLUMNS];
     let part = |row: usize| rows[row][column..].first_chunk().unwrap_or(&zeros);
-    let half_square = [
+    let patch = [
         part(0),
         part(1),
         part(2),
@@ -124,5 +127,5 @@ fn columns<F: Float, const WIDTH: usize>(
         part(6),
         part(7),
     ];
-    F::columns_of(shuffles, half_square)
+    shuffles.columns_of(patch)
 }

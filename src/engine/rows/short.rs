@@ -1,7 +1,7 @@
 //! Short rows: in groups, one lane a row.
 
 use super::RowKernel;
-use crate::engine::simd::{HALF, Shuffles, TILE, covers};
+use crate::engine::simd::{PATCH_COLUMNS, PATCH_ROWS, Rows, Shuffles, covers};
 use crate::float::Float;
 
 /// How many short rows a group has at most.
@@ -210,23 +210,23 @@ pub(crate) fn transpose<F: Float>(scores: &[F], panel: &mut Panel<F>) {
     let shuffles = Shuffles::new();
     let classes = panel.len();
     let mut done = 0;
-    if classes >= HALF {
-        for rows in scores.chunks_exact(TILE * classes) {
-            let Some(rows) = Tile::of(rows, classes) else {
+    if classes >= PATCH_COLUMNS {
+        for rows in scores.chunks_exact(PATCH_ROWS * classes) {
+            let Some(rows) = PatchRows::of(rows, classes) else {
                 continue;
             };
-            for class in covers(classes, HALF) {
-                let Some(half) = rows.half_square(class) else {
+            for class in covers(classes, PATCH_COLUMNS) {
+                let Some(patch) = rows.patch(class) else {
                     continue;
                 };
-                let columns = F::columns_of(shuffles, half);
+                let columns = shuffles.columns_of(patch);
                 for (lanes, column) in panel[class..].iter_mut().zip(&columns) {
                     if let Some(lanes) = lanes[done..].first_chunk_mut() {
                         *lanes = *column;
                     }
                 }
             }
-            done += TILE;
+            done += PATCH_ROWS;
         }
     } else if all_columns::<F, 2>(scores, panel) || all_columns::<F, 3>(scores, panel) {
         return;
@@ -247,18 +247,18 @@ pub(crate) fn transpose_back<F: Float>(panel: &Panel<F>, rows: &mut [F]) {
     let shuffles = Shuffles::new();
     let classes = panel.len();
     let mut done = 0;
-    if classes >= HALF {
-        for rows in rows.chunks_exact_mut(TILE * classes) {
-            let Some(mut rows) = TileMut::of(rows, classes) else {
+    if classes >= PATCH_COLUMNS {
+        for rows in rows.chunks_exact_mut(PATCH_ROWS * classes) {
+            let Some(mut rows) = PatchRows::of(rows, classes) else {
                 continue;
             };
-            for class in covers(classes, HALF) {
+            for class in covers(classes, PATCH_COLUMNS) {
                 let Some(columns) = lanes_of(&panel[class..], done) else {
                     continue;
                 };
-                rows.set(class, F::rows_of(shuffles, columns));
+                rows.set(class, shuffles.rows_of(columns));
             }
-            done += TILE;
+            done += PATCH_ROWS;
         }
     } else if all_rows::<F, 2>(panel, rows) || all_rows::<F, 3>(panel, rows) {
         return;
@@ -303,25 +303,47 @@ fn all_rows<F: Float, const CLASSES: usize>(panel: &Panel<F>, rows: &mut [F]) ->
     true
 }
 
-/// Rows that are transposed at once, each a slice of the same length: one check serves for all.
-struct Tile<'r, F>([&'r [F]; TILE]);
+/// A slice, to be read or to be written.
+trait Slice: Sized {
+    fn split(self, middle: usize) -> Option<(Self, Self)>;
+}
 
-impl<'r, F> Tile<'r, F> {
+impl<F> Slice for &[F] {
     #[inline(always)]
-    fn of(rows: &'r [F], classes: usize) -> Option<Self> {
-        let (a, rows) = rows.split_at_checked(classes)?;
-        let (b, rows) = rows.split_at_checked(classes)?;
-        let (c, rows) = rows.split_at_checked(classes)?;
-        let (d, rows) = rows.split_at_checked(classes)?;
-        let (e, rows) = rows.split_at_checked(classes)?;
-        let (f, rows) = rows.split_at_checked(classes)?;
-        let (g, rows) = rows.split_at_checked(classes)?;
-        let (h, _) = rows.split_at_checked(classes)?;
+    fn split(self, middle: usize) -> Option<(Self, Self)> {
+        self.split_at_checked(middle)
+    }
+}
+
+impl<F> Slice for &mut [F] {
+    #[inline(always)]
+    fn split(self, middle: usize) -> Option<(Self, Self)> {
+        self.split_at_mut_checked(middle)
+    }
+}
+
+/// Rows of patches, each a slice of the same length: one check serves for all.
+struct PatchRows<S>([S; PATCH_ROWS]);
+
+impl<S: Slice> PatchRows<S> {
+    #[inline(always)]
+    fn of(rows: S, classes: usize) -> Option<Self> {
+        let (a, rows) = rows.split(classes)?;
+        let (b, rows) = rows.split(classes)?;
+        let (c, rows) = rows.split(classes)?;
+        let (d, rows) = rows.split(classes)?;
+        let (e, rows) = rows.split(classes)?;
+        let (f, rows) = rows.split(classes)?;
+        let (g, rows) = rows.split(classes)?;
+        let (h, _) = rows.split(classes)?;
         Some(Self([a, b, c, d, e, f, g, h]))
     }
+}
 
+impl<'r, F> PatchRows<&'r [F]> {
+    /// The patch from a class on.
     #[inline(always)]
-    fn half_square(&self, class: usize) -> Option<[&'r [F; HALF]; TILE]> {
+    fn patch(&self, class: usize) -> Option<[&'r [F; PATCH_COLUMNS]; PATCH_ROWS]> {
         let [a, b, c, d, e, f, g, h] = self.0;
         Some([
             a.get(class..)?.first_chunk()?,
@@ -336,26 +358,10 @@ impl<'r, F> Tile<'r, F> {
     }
 }
 
-/// As [`Tile`].
-struct TileMut<'r, F>([&'r mut [F]; TILE]);
-
-impl<'r, F: Copy> TileMut<'r, F> {
+impl<F: Copy> PatchRows<&mut [F]> {
     #[inline(always)]
-    fn of(rows: &'r mut [F], classes: usize) -> Option<Self> {
-        let (a, rows) = rows.split_at_mut_checked(classes)?;
-        let (b, rows) = rows.split_at_mut_checked(classes)?;
-        let (c, rows) = rows.split_at_mut_checked(classes)?;
-        let (d, rows) = rows.split_at_mut_checked(classes)?;
-        let (e, rows) = rows.split_at_mut_checked(classes)?;
-        let (f, rows) = rows.split_at_mut_checked(classes)?;
-        let (g, rows) = rows.split_at_mut_checked(classes)?;
-        let (h, _) = rows.split_at_mut_checked(classes)?;
-        Some(Self([a, b, c, d, e, f, g, h]))
-    }
-
-    #[inline(always)]
-    fn set(&mut self, class: usize, half_square: [[F; HALF]; TILE]) {
-        for (row, part) in self.0.iter_mut().zip(half_square) {
+    fn set(&mut self, class: usize, patch: Rows<F>) {
+        for (row, part) in self.0.iter_mut().zip(patch) {
             if let Some(to) = row.get_mut(class..).and_then(<[F]>::first_chunk_mut) {
                 *to = part;
             }
@@ -365,8 +371,8 @@ impl<'r, F: Copy> TileMut<'r, F> {
 
 /// The first classes' lanes of the rows from `first` on.
 #[inline(always)]
-fn lanes_of<F>(panel: &Panel<F>, first: usize) -> Option<[&[F; TILE]; HALF]> {
-    let [a, b, c, d]: &[_; HALF] = panel.first_chunk()?;
+fn lanes_of<F>(panel: &Panel<F>, first: usize) -> Option<[&[F; PATCH_ROWS]; PATCH_COLUMNS]> {
+    let [a, b, c, d]: &[_; PATCH_COLUMNS] = panel.first_chunk()?;
     Some([
         a.get(first..)?.first_chunk()?,
         b.get(first..)?.first_chunk()?,

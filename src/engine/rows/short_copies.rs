@@ -4,7 +4,7 @@ use ndarray::{ArrayBase, ArrayView1, ArrayView2, ArrayViewMut2, Ix2, RawData};
 
 use super::short::{Panel, ROWS, transpose, transpose_back};
 use crate::engine::copying::{are_one_lane, gather, scatter};
-use crate::engine::simd::{self, TILE};
+use crate::engine::simd::{self, PATCH_ROWS};
 use crate::float::Float;
 
 /// Copies at most [`ROWS`] rows, one after the other; the panel has as many classes.
@@ -53,7 +53,8 @@ pub(in crate::engine) fn scatter_short<F: Float>(
 
 /// Whether columns are the better way: they are contiguous, or rows are short and many.
 fn by_columns<S: RawData>(rows: &ArrayBase<S, Ix2>) -> bool {
-    rows.nrows() >= TILE && (rows.strides()[0] == 1 || rows.ncols() < ROWS && !are_one_lane(rows))
+    rows.nrows() >= PATCH_ROWS
+        && (rows.strides()[0] == 1 || rows.ncols() < ROWS && !are_one_lane(rows))
 }
 
 fn read<F: Float>(lanes: &mut [F; ROWS], column: ArrayView1<'_, F>) {
