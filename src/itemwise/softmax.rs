@@ -275,13 +275,22 @@ pub(crate) struct LongRow<F: Float> {
 /// How the terms of a row are computed.
 #[derive(Clone, Copy)]
 enum Scale<F: Float> {
-    Narrow {
-        floor: F,
-        offset: <F as Elementary>::Exponent,
-    },
-    Wide {
-        maximum: F,
-    },
+    Narrow(NarrowScale<F>),
+    Wide { maximum: F },
+}
+
+/// How they are where no difference to the maximum overflows.
+#[derive(Clone, Copy)]
+pub(crate) struct NarrowScale<F: Float> {
+    floor: F,
+    offset: <F as Elementary>::Exponent,
+}
+
+impl<F: Float> NarrowScale<F> {
+    #[inline(always)]
+    pub(crate) fn term(self, logit: F) -> F {
+        exp_scaled(logit, self.floor, self.offset)
+    }
 }
 
 impl<F: Float> Scale<F> {
@@ -290,10 +299,10 @@ impl<F: Float> Scale<F> {
         if !maximum.is_finite() {
             None
         } else if maximum.abs() < F::SCALED_LIMIT {
-            Some(Self::Narrow {
+            Some(Self::Narrow(NarrowScale {
                 floor: maximum - F::SCALED_FLOOR,
                 offset: exponent_offset(maximum),
-            })
+            }))
         } else {
             Some(Self::Wide { maximum })
         }
@@ -302,7 +311,7 @@ impl<F: Float> Scale<F> {
     #[inline(always)]
     fn term(self, logit: F) -> F {
         match self {
-            Self::Narrow { floor, offset } => exp_scaled(logit, floor, offset),
+            Self::Narrow(scale) => scale.term(logit),
             Self::Wide { maximum } => exp_difference(logit, maximum),
         }
     }
@@ -343,14 +352,27 @@ impl<F: Float> LongRow<F> {
         others: &mut Lanes,
         work: &mut Block<F>,
     ) {
+        self.each_term(logits, terms);
+        self.with_part(part, logits, terms, others, work);
+    }
+
+    /// What follows from the terms of a part, of which that of the maximum is left out.
+    #[inline(always)]
+    pub(crate) fn with_part(
+        &mut self,
+        part: Part,
+        logits: &[F],
+        terms: &mut [F],
+        others: &mut Lanes,
+        work: &mut Block<F>,
+    ) {
         if !self.is_defined() {
-            terms.fill(F::nan());
             return;
         }
         if let Some(class) = self.largest.final_class(part, logits) {
             self.maximal = Some(class);
         }
-        self.terms_again(part, logits, terms);
+        self.leave_out_maximal(part, terms);
         F::accumulate_terms(others.in_memory(), terms, work);
     }
 
@@ -379,17 +401,19 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn recall(&self, piece: &mut Piece<'_, F>) {
         if !piece.is_kept {
-            self.terms_again(piece.part, piece.scores, piece.gradient);
+            self.each_term(piece.scores, piece.gradient);
+            self.leave_out_maximal(piece.part, piece.gradient);
         }
     }
 
+    /// The terms of a part, NaN where there is no finite maximum.
     #[inline(always)]
-    fn terms_again(&self, part: Part, logits: &[F], terms: &mut [F]) {
+    pub(crate) fn each_term(&self, logits: &[F], terms: &mut [F]) {
         let pairs = terms.iter_mut().zip(logits);
         match self.scale {
-            Some(Scale::Narrow { floor, offset }) => {
+            Some(Scale::Narrow(scale)) => {
                 for (term, &x) in pairs {
-                    *term = exp_scaled(x, floor, offset);
+                    *term = scale.term(x);
                 }
             }
             Some(Scale::Wide { maximum }) => {
@@ -399,6 +423,10 @@ impl<F: Float> LongRow<F> {
             }
             None => terms.fill(F::nan()),
         }
+    }
+
+    #[inline(always)]
+    fn leave_out_maximal(&self, part: Part, terms: &mut [F]) {
         if let Some(offset) = self.maximal_in(part) {
             terms[offset] = F::zero();
         }
@@ -441,10 +469,13 @@ impl<F: Float> LongRow<F> {
         self.scale.is_some()
     }
 
-    /// Whether no difference to the maximum overflows.
+    /// `None` where a difference to the maximum may overflow.
     #[inline(always)]
-    pub(crate) fn is_narrow(&self) -> bool {
-        matches!(self.scale, Some(Scale::Narrow { .. }))
+    pub(crate) fn narrow_scale(&self) -> Option<NarrowScale<F>> {
+        match self.scale {
+            Some(Scale::Narrow(scale)) => Some(scale),
+            _ => None,
+        }
     }
 
     /// NaN before the terms are known, and where there is no finite maximum.

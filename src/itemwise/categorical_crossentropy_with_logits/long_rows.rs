@@ -88,27 +88,34 @@ impl<F: Float> LongRow<F> {
             work,
             ..
         } = piece;
+        if !self.aims_at_all() {
+            self.softmax
+                .terms(part, scores, gradient, others, &mut work.sums);
+            return;
+        }
+        let aims = self.targets(part, targets, &mut work.values);
+        let distances = &mut work.sums[..part.len];
+        let maximum = self.softmax.maximum();
+        let aims_at = scores.iter().zip(aims);
+        if let Some(scale) = self.softmax.narrow_scale() {
+            // With the terms, whose operations hide that the targets are far away.
+            let outputs = gradient.iter_mut().zip(distances.iter_mut());
+            for ((term, to), (&x, &t)) in outputs.zip(aims_at) {
+                *term = scale.term(x);
+                *to = near_distance(maximum, x, t);
+            }
+        } else {
+            self.softmax.each_term(scores, gradient);
+            for (to, (&x, &t)) in distances.iter_mut().zip(aims_at) {
+                *to = distance(maximum, x, t);
+            }
+        }
+        F::accumulate(distances_so_far.in_memory(), &distances[..within]);
         if self.label.is_none() {
             F::accumulate(totals.in_memory(), targets);
         }
-        if self.aims_at_all() {
-            let targets = &self.targets(part, targets, &mut work.values)[..within];
-            let distances = &mut work.sums[..within];
-            let maximum = self.softmax.maximum();
-            let pairs = scores.iter().zip(targets);
-            if self.softmax.is_narrow() {
-                for (to, (&x, &t)) in distances.iter_mut().zip(pairs) {
-                    *to = near_distance(maximum, x, t);
-                }
-            } else {
-                for (to, (&x, &t)) in distances.iter_mut().zip(pairs) {
-                    *to = distance(maximum, x, t);
-                }
-            }
-            F::accumulate(distances_so_far.in_memory(), distances);
-        }
         let room = &mut work.sums;
-        self.softmax.terms(part, scores, gradient, others, room);
+        self.softmax.with_part(part, scores, gradient, others, room);
     }
 
     /// Adds the sums of a section: of the terms, of the distances and of the targets.

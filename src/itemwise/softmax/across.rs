@@ -104,12 +104,12 @@ impl<F: Float> Scales<F> {
         Self {
             maximum: abreast(known, zero, |row| row.as_ref().maximum()),
             floor: abreast(known, zero, |row| match row.as_ref().scale {
-                Some(Scale::Narrow { floor, .. }) => floor,
+                Some(Scale::Narrow(scale)) => scale.floor,
                 _ => zero,
             }),
             offset: abreast(known, exponent_offset(zero), |row| {
                 match row.as_ref().scale {
-                    Some(Scale::Narrow { offset, .. }) => offset,
+                    Some(Scale::Narrow(scale)) => scale.offset,
                     _ => exponent_offset(zero),
                 }
             }),
