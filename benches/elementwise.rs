@@ -232,6 +232,38 @@ fn others<F: Float>(criterion: &mut Criterion) {
     }
 }
 
+/// The same labels in several types: they are in no order, so that a branch on one would be seen.
+fn types_of_targets<F: Float>(criterion: &mut Criterion) {
+    let loss = BinaryCrossentropyWithLogits::<F>::default();
+    for n in SIZES {
+        let x: Array1<F> = Values::Between(-8.0, 8.0).array(n, 1);
+        let labels = common::labels(n, 2, 2);
+        let mut gradient = Array1::zeros(n);
+        let name = "binary_crossentropy_with_logits, targets";
+        let mut group = Group::<F>::new(criterion, name, n);
+        let mut bench = |name: &str, step: &mut dyn FnMut(&mut Array1<F>) -> F| {
+            group.bench(name, 3 * n, || step(&mut gradient));
+        };
+        let mean = Aggregate::Mean;
+        let targets = labels.mapv(|label| f::<F>(label as f64));
+        bench("floats", &mut |to| {
+            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
+        });
+        let targets = labels.mapv(|label| label == 1);
+        bench("bool", &mut |to| {
+            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
+        });
+        let targets = labels.mapv(|label| label as u8);
+        bench("u8", &mut |to| {
+            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
+        });
+        let targets = labels.mapv(|label| label as i64);
+        bench("i64", &mut |to| {
+            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
+        });
+    }
+}
+
 /// ndarray-stats has the mean of the squared errors alone.
 fn mean_squared_error(criterion: &mut Criterion) {
     for n in SIZES {
@@ -255,6 +287,7 @@ fn mean_squared_error(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = common::criterion();
-    targets = losses::<f32>, losses::<f64>, others::<f32>, others::<f64>, mean_squared_error
+    targets = losses::<f32>, losses::<f64>, others::<f32>, others::<f64>, types_of_targets::<f32>,
+        types_of_targets::<f64>, mean_squared_error
 }
 criterion_main!(benches);
