@@ -93,20 +93,20 @@ impl<F: Float> LongRow<F> {
                 .terms(part, scores, gradient, others, &mut work.sums);
             return;
         }
-        let aims = self.targets(part, targets, &mut work.values);
+        let aimed_at = self.targets(part, targets, &mut work.values);
         let distances = &mut work.sums[..part.len];
         let maximum = self.softmax.maximum();
-        let aims_at = scores.iter().zip(aims);
+        let pairs = scores.iter().zip(aimed_at);
         if let Some(scale) = self.softmax.narrow_scale() {
             // With the terms, whose operations hide that the targets are far away.
             let outputs = gradient.iter_mut().zip(distances.iter_mut());
-            for ((term, to), (&x, &t)) in outputs.zip(aims_at) {
+            for ((term, to), (&x, &t)) in outputs.zip(pairs) {
                 *term = scale.term(x);
                 *to = near_distance(maximum, x, t);
             }
         } else {
             self.softmax.each_term(scores, gradient);
-            for (to, (&x, &t)) in distances.iter_mut().zip(aims_at) {
+            for (to, (&x, &t)) in distances.iter_mut().zip(pairs) {
                 *to = distance(maximum, x, t);
             }
         }
