@@ -8,7 +8,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use ndarray::{Array1, Zip};
 use ndarray_loss::{
     Aggregate, BinaryCrossentropy, BinaryCrossentropyWithLogits, BinaryHingeLoss, BinaryLabels,
-    ElementwiseLoss, Float, HuberLoss, Scores, SquaredError, aggregate, binary_accuracy,
+    ElementwiseLoss, Float, HuberLoss, Scores, SquaredError, Target, aggregate, binary_accuracy,
 };
 use ndarray_stats::DeviationExt;
 
@@ -234,34 +234,29 @@ fn others<F: Float>(criterion: &mut Criterion) {
 
 /// The same labels in several types: they are in no order, so that a branch on one would be seen.
 fn types_of_targets<F: Float>(criterion: &mut Criterion) {
-    let loss = BinaryCrossentropyWithLogits::<F>::default();
     for n in SIZES {
         let x: Array1<F> = Values::Between(-8.0, 8.0).array(n, 1);
         let labels = common::labels(n, 2, 2);
-        let mut gradient = Array1::zeros(n);
         let name = "binary_crossentropy_with_logits, targets";
         let mut group = Group::<F>::new(criterion, name, n);
-        let mut bench = |name: &str, step: &mut dyn FnMut(&mut Array1<F>) -> F| {
-            group.bench(name, 3 * n, || step(&mut gradient));
-        };
-        let mean = Aggregate::Mean;
-        let targets = labels.mapv(|label| f::<F>(label as f64));
-        bench("floats", &mut |to| {
-            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
-        });
-        let targets = labels.mapv(|label| label == 1);
-        bench("bool", &mut |to| {
-            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
-        });
-        let targets = labels.mapv(|label| label as u8);
-        bench("u8", &mut |to| {
-            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
-        });
-        let targets = labels.mapv(|label| label as i64);
-        bench("i64", &mut |to| {
-            done(loss.objective_and_gradient_into(&x, &targets, &mean, to))
-        });
+        step(&mut group, "floats", &x, labels.mapv(|t| f::<F>(t as f64)));
+        step(&mut group, "bool", &x, labels.mapv(|t| t == 1));
+        step(&mut group, "u8", &x, labels.mapv(|t| t as u8));
+        step(&mut group, "i64", &x, labels.mapv(|t| t as i64));
     }
+}
+
+fn step<F: Float, T: Target<F>>(
+    group: &mut Group<'_, F>,
+    name: &str,
+    x: &Array1<F>,
+    targets: Array1<T>,
+) {
+    let loss = BinaryCrossentropyWithLogits::<F>::default();
+    let mut gradient = Array1::zeros(x.len());
+    group.bench(name, 3 * x.len(), || {
+        done(loss.objective_and_gradient_into(x, &targets, &Aggregate::Mean, &mut gradient))
+    });
 }
 
 /// ndarray-stats has the mean of the squared errors alone.

@@ -413,9 +413,9 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                 if !known.softmax.is_defined() {
                     known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
                 }
-                known
-                    .softmax
-                    .terms(part, scores, gradient, sum, &mut work.sums);
+                known.softmax.each_term(scores, gradient);
+                let room = &mut work.sums;
+                known.softmax.add_terms(part, scores, gradient, sum, room);
             }
             Pass::Sum | Pass::Gradient if !A::READS_LOGITS && !known.softmax.is_defined() => {}
             Pass::Sum => {

@@ -7,10 +7,10 @@ use std::hint::black_box;
 
 use ndarray::{ArrayBase, ArrayView2, ArrayViewMut2, Axis, Ix2, RawData, Slice};
 
-use super::simd::PATCH_ROWS as SQUARE;
 use crate::BinaryLabels;
 use crate::float::{Float, Target};
 use lanes::copy_lane;
+pub(super) use squares::SQUARE;
 use squares::has_squares;
 
 /// The bytes of a line of memory.

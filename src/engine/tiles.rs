@@ -7,11 +7,10 @@ use std::slice::{ChunksExact, ChunksExactMut};
 use ndarray::iter::{AxisIter, AxisIterMut};
 use ndarray::{ArrayView2, ArrayViewD, ArrayViewMut2, ArrayViewMutD, Axis, Ix1, Ix2, Slice};
 
-use super::copying::{copy_tile, copy_tile_back, fetch};
+use super::copying::{SQUARE, copy_tile, copy_tile_back, fetch};
 use super::elementwise::{Operands, Weights, Work};
 use super::parallel::{CHUNK, Divisible};
 use super::reduce::{Lanes, Pair};
-use super::simd::PATCH_ROWS as SQUARE;
 use super::span::{Span, Stream, WeightStream};
 use crate::BinaryLabels;
 use crate::float::{Float, Target};

@@ -249,7 +249,7 @@ pub(crate) const MAXIMUM: Access = Access {
     ..Access::NONE
 };
 
-/// What [`LongRow::terms`] needs.
+/// What [`LongRow::each_term`] and [`LongRow::add_terms`] need.
 pub(crate) const TERMS: Access = Access {
     scores: true,
     gradient: Gradient::Kept,
@@ -342,23 +342,9 @@ impl<F: Float> LongRow<F> {
         self.scale = Scale::of(self.largest.value);
     }
 
-    /// A part of the pass for the terms, that of the maximum 0; NaN where there is no finite maximum.
+    /// Adds up the terms of a part, that of the maximum set to 0.
     #[inline(always)]
-    pub(crate) fn terms(
-        &mut self,
-        part: Part,
-        logits: &[F],
-        terms: &mut [F],
-        others: &mut Lanes,
-        work: &mut Block<F>,
-    ) {
-        self.each_term(logits, terms);
-        self.with_part(part, logits, terms, others, work);
-    }
-
-    /// What follows from the terms of a part, of which that of the maximum is left out.
-    #[inline(always)]
-    pub(crate) fn with_part(
+    pub(crate) fn add_terms(
         &mut self,
         part: Part,
         logits: &[F],

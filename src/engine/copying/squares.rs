@@ -9,16 +9,16 @@ use crate::float::{Float, Target};
 /// once.
 const WIDE: usize = 16;
 
+/// The side of a square, in which whole patches fit.
+pub(in crate::engine) const SQUARE: usize = PATCH_ROWS;
+
 /// Whether [`transpose`] serves for it.
 pub(super) fn has_squares<F: Float, T: Target<F>>(
     from: &ArrayView2<'_, T>,
     to: &ArrayViewMut2<'_, F>,
 ) -> bool {
     let are_rows = from.strides()[1] == 1 && to.strides()[1] == 1;
-    are_rows
-        && T::as_floats(&[]).is_some()
-        && from.nrows() >= PATCH_ROWS
-        && from.ncols() >= PATCH_ROWS
+    are_rows && T::as_floats(&[]).is_some() && from.nrows() >= SQUARE && from.ncols() >= SQUARE
 }
 
 /// Makes columns of rows that are contiguous, as those of the result are.
@@ -46,7 +46,7 @@ fn bands<F: Float, T: Target<F>>(
     if from.ncols() >= WIDE {
         simd::dispatch(Squares::<F, T, WIDE> { from, to });
     } else {
-        simd::dispatch(Squares::<F, T, PATCH_ROWS> { from, to });
+        simd::dispatch(Squares::<F, T, SQUARE> { from, to });
     }
 }
 

@@ -89,8 +89,9 @@ impl<F: Float> LongRow<F> {
             ..
         } = piece;
         if !self.aims_at_all() {
-            self.softmax
-                .terms(part, scores, gradient, others, &mut work.sums);
+            self.softmax.each_term(scores, gradient);
+            let room = &mut work.sums;
+            self.softmax.add_terms(part, scores, gradient, others, room);
             return;
         }
         let aimed_at = self.targets(part, targets, &mut work.values);
@@ -115,7 +116,7 @@ impl<F: Float> LongRow<F> {
             F::accumulate(totals.in_memory(), targets);
         }
         let room = &mut work.sums;
-        self.softmax.with_part(part, scores, gradient, others, room);
+        self.softmax.add_terms(part, scores, gradient, others, room);
     }
 
     /// Adds the sums of a section: of the terms, of the distances and of the targets.
