@@ -104,10 +104,10 @@ impl<F: Float> Plan<'_, F> {
         Job {
             reduce: true,
             scale: match self.weights {
-                Weights::None => F::coefficient(F::one(), self.divisor),
+                Weights::None => F::coefficient(F::one(), self.divisor.into()),
                 _ => F::one(),
             },
-            divisor: self.divisor,
+            divisor: self.divisor.into(),
         }
     }
 
@@ -177,8 +177,17 @@ pub(crate) fn count_all(shape: &[usize]) -> impl FnOnce(Option<&ArrayViewD<'_, b
     let size = shape.iter().product();
     move |mask| match mask {
         None => size,
-        Some(mask) => Zip::from(mask).fold(0, |kept, &keep| kept + usize::from(keep)),
+        Some(mask) => match mask.as_slice_memory_order() {
+            Some(mask) => mask.chunks(u8::MAX.into()).map(few_kept).sum(),
+            None => Zip::from(mask).fold(0, |kept, &keep| kept + usize::from(keep)),
+        },
     }
+}
+
+/// How many are kept of at most 255: in bytes, many of which are added at once.
+fn few_kept(mask: &[bool]) -> usize {
+    let kept = mask.iter().fold(0, |kept, &keep| kept + u8::from(keep));
+    kept.into()
 }
 
 /// Weights in the shape of the loss.

@@ -9,7 +9,7 @@ use crate::BinaryLabels;
 use crate::compiled::Kernels;
 use crate::engine::compiled::Compiled;
 use crate::engine::elementwise::{self, Operands};
-use crate::engine::reduce::{Lanes, Pair, add_compensated};
+use crate::engine::reduce::{Divisor, Lanes, Pair, add_compensated};
 use crate::engine::rows::Block;
 use crate::engine::simd::Transposed;
 use crate::engine::span::{Job, SpanKernel};
@@ -85,7 +85,9 @@ pub trait Arithmetic: Copy + Transposed {
     /// Adds the exact products, but nothing where the weight is 0.
     fn accumulate_weighted(lanes: &mut Lanes, values: &[Self], weights: &[Self]);
     /// `weight / divisor`, rounded.
-    fn coefficient(weight: Self, divisor: Pair) -> Self;
+    fn coefficient(weight: Self, divisor: Divisor) -> Self;
+    /// Multiplies each by its coefficient; it is 0 where the weight is 0.
+    fn weigh(gradient: &mut [Self], weights: &[Self], divisor: Divisor);
     /// Whether all are positive, finite and not subnormal.
     fn all_positive_normal(values: &[Self]) -> bool;
 }
@@ -161,8 +163,17 @@ impl Arithmetic for f32 {
     }
 
     #[inline(always)]
-    fn coefficient(weight: Self, divisor: Pair) -> Self {
-        (weight as f64 / divisor.hi) as f32
+    fn coefficient(weight: Self, divisor: Divisor) -> Self {
+        // The products are 29 bits more precise than is needed, and no divisor has an inverse that overflows but 0.
+        (weight as f64 * divisor.inverse.hi) as f32
+    }
+
+    #[inline(always)]
+    fn weigh(gradient: &mut [Self], weights: &[Self], divisor: Divisor) {
+        for (g, &weight) in gradient.iter_mut().zip(weights) {
+            let weighted = *g * Self::coefficient(weight, divisor);
+            *g = if weight == 0.0 { 0.0 } else { weighted };
+        }
     }
 }
 
@@ -229,9 +240,38 @@ impl Arithmetic for f64 {
     }
 
     #[inline(always)]
-    fn coefficient(weight: Self, divisor: Pair) -> Self {
-        Pair::from(weight).divide(divisor)
+    fn coefficient(weight: Self, divisor: Divisor) -> Self {
+        if divisor.is_ordinary() {
+            multiple(divisor.inverse, weight)
+        } else {
+            Pair::from(weight).divide(divisor.value)
+        }
     }
+
+    #[inline(always)]
+    fn weigh(gradient: &mut [Self], weights: &[Self], divisor: Divisor) {
+        let pairs = gradient.iter_mut().zip(weights);
+        if divisor.is_ordinary() {
+            for (g, &weight) in pairs {
+                let weighted = *g * multiple(divisor.inverse, weight);
+                *g = if weight == 0.0 { 0.0 } else { weighted };
+            }
+        } else {
+            for (g, &weight) in pairs {
+                let weighted = *g * Self::coefficient(weight, divisor);
+                *g = if weight == 0.0 { 0.0 } else { weighted };
+            }
+        }
+    }
+}
+
+/// `pair` times `factor`, rounded nearly once.
+#[inline(always)]
+fn multiple(pair: Pair, factor: f64) -> f64 {
+    let product = pair.hi * factor;
+    let error = pair.hi.mul_add(factor, -product);
+    let sum = product + pair.lo.mul_add(factor, error);
+    if sum.is_finite() { sum } else { product }
 }
 
 /// An element of the targets: the predictions' own float type, `bool`, or any primitive integer.
@@ -391,6 +431,9 @@ integer_targets! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
     use super::*;
 
     fn finds_what_is_not_ordinary<F: Float>(least: F) {
@@ -408,6 +451,57 @@ mod tests {
             }
             values[place] = before;
         }
+    }
+
+    /// Over divisors and weights of all sizes, against the quotient.
+    fn coefficients_are_quotients<F: Float>(quotient: fn(F, Pair) -> F) {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut magnitude = |range: f64| {
+            let exponent = random.random_range(-range..range).exp2();
+            random.random_range(-2.0..2.0) * exponent
+        };
+        let widest = -F::min_positive_value().widen().log2();
+        let mut pairs = Vec::new();
+        for _ in 0..100_000 {
+            let hi = magnitude(100.0);
+            let divisor = Pair::settle(hi, hi * f64::EPSILON * magnitude(1.0));
+            pairs.push((F::narrow(magnitude(20.0)), divisor));
+            pairs.push((F::narrow(magnitude(widest)), Pair::from(magnitude(widest))));
+        }
+        let special = [0.0, -0.0, 1.0, -3.0, 5e-324, 1e-300, 1e300, f64::MAX];
+        let special = special.into_iter().chain([f64::INFINITY, f64::NAN]);
+        let special = special.map(F::narrow);
+        for weight in special.clone() {
+            pairs.extend(special.clone().map(|d| (weight, Pair::from(d.widen()))));
+        }
+        let mut rounded_otherwise = 0;
+        for &(weight, divisor) in &pairs {
+            let expected = quotient(weight, divisor);
+            let found = F::coefficient(weight, divisor.into());
+            let is_same = found == expected || found.is_nan() && expected.is_nan();
+            let ulp = (expected.abs() * F::epsilon()).max(F::narrow(5e-324));
+            assert!(
+                is_same || (found - expected).abs() <= ulp,
+                "{weight} / {divisor:?}: {found}, not {expected}"
+            );
+            rounded_otherwise += if is_same { 0 } else { 1 };
+            let mut weighed = [F::one()];
+            F::weigh(&mut weighed, &[weight], divisor.into());
+            let nothing = weight == F::zero() && weighed[0] == F::zero();
+            let same = weighed[0] == found || weighed[0].is_nan() && found.is_nan();
+            assert!(nothing || same, "{weight} / {divisor:?}");
+        }
+        let all = pairs.len();
+        assert!(
+            rounded_otherwise <= all / 1000,
+            "{rounded_otherwise} of {all}"
+        );
+    }
+
+    #[test]
+    fn coefficients() {
+        coefficients_are_quotients::<f32>(|weight, divisor| (weight as f64 / divisor.hi) as f32);
+        coefficients_are_quotients::<f64>(|weight, divisor| Pair::from(weight).divide(divisor));
     }
 
     #[test]

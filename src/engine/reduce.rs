@@ -81,6 +81,37 @@ impl Pair {
     }
 }
 
+/// What weights are divided by, once for all of them: each is multiplied by the inverse.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub struct Divisor {
+    pub(crate) value: Pair,
+    /// To twice the bits of an `f64`, if it [`is_ordinary`](Self::is_ordinary).
+    pub(crate) inverse: Pair,
+}
+
+impl Divisor {
+    pub(crate) const ONE: Self = Self {
+        value: Pair::ONE,
+        inverse: Pair::ONE,
+    };
+
+    /// Whether neither it nor its inverse is near the ends of the range.
+    pub(crate) fn is_ordinary(self) -> bool {
+        const SMALLEST: f64 = 1e-250;
+        (SMALLEST..=1.0 / SMALLEST).contains(&self.value.hi.abs())
+    }
+}
+
+impl From<Pair> for Divisor {
+    fn from(value: Pair) -> Self {
+        let hi = 1.0 / value.hi;
+        let lo = ((-hi).mul_add(value.hi, 1.0) - hi * value.lo) / value.hi;
+        let inverse = Pair { hi, lo };
+        Self { value, inverse }
+    }
+}
+
 /// Running sums side by side.
 #[doc(hidden)]
 #[derive(Debug, Clone)]

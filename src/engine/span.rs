@@ -4,7 +4,7 @@ use ndarray::{ArrayView, Dimension};
 
 use super::elementwise::{Weights, of_mask};
 use super::fresh::Output;
-use super::reduce::{Lanes, Pair};
+use super::reduce::{Divisor, Lanes};
 use super::simd::{self, Lines};
 use crate::BinaryLabels;
 use crate::float::Float;
@@ -75,7 +75,7 @@ pub struct Job<F> {
     /// Factor of the gradients, where there are no weights.
     pub(crate) scale: F,
     /// Divides the weights before they multiply the gradients.
-    pub(crate) divisor: Pair,
+    pub(crate) divisor: Divisor,
 }
 
 impl<F: Float> Job<F> {
@@ -84,7 +84,7 @@ impl<F: Float> Job<F> {
         Self {
             reduce: false,
             scale: F::one(),
-            divisor: Pair::ONE,
+            divisor: Divisor::ONE,
         }
     }
 }
@@ -425,6 +425,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
             target_block.get(BLOCK).fill(target);
         }
         let (mut loss_out, mut gradient_out) = (span.loss.take(), span.gradient.take());
+        let of_kept = F::coefficient(F::one(), job.divisor);
         // One pass over slices leaves nothing in between.
         let single_pass = !K::IN_TWO_STEPS
             && matches!(all_targets, Stream::Slice(_))
@@ -471,37 +472,58 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
                 }
                 (None, None) => None,
             };
-            let weights = match all_weights {
-                WeightStream::None => None,
-                WeightStream::Floats(Stream::Slice(slice)) => Some(&slice[start..end]),
-                WeightStream::Floats(Stream::Constant(weight)) => {
-                    Some(weight_block.filled(n, weight))
+            let loss = loss.filter(|_| job.reduce);
+            match all_weights {
+                WeightStream::None => {
+                    if let Some(loss) = loss {
+                        F::accumulate(lanes, loss);
+                    }
                 }
                 WeightStream::Mask(Stream::Slice(slice)) => {
-                    let weights = weight_block.get(n);
-                    for (weight, &keep) in weights.iter_mut().zip(&slice[start..end]) {
-                        *weight = of_mask(keep);
+                    let mask = &slice[start..end];
+                    if let Some(gradient) = gradient {
+                        for (g, &keep) in gradient.iter_mut().zip(mask) {
+                            *g = if keep { *g * of_kept } else { F::zero() };
+                        }
                     }
-                    Some(&*weights)
+                    if let Some(loss) = loss {
+                        let kept = weight_block.get(n);
+                        for (kept, (&l, &keep)) in kept.iter_mut().zip(loss.iter().zip(mask)) {
+                            *kept = if keep { l } else { F::zero() };
+                        }
+                        F::accumulate(lanes, kept);
+                    }
+                }
+                WeightStream::Floats(stream) => {
+                    let weights = match stream {
+                        Stream::Slice(slice) => &slice[start..end],
+                        Stream::Constant(weight) => weight_block.filled(n, weight),
+                    };
+                    weigh(lanes, loss, gradient, weights, job.divisor);
                 }
                 WeightStream::Mask(Stream::Constant(keep)) => {
-                    Some(weight_block.filled(n, of_mask(keep)))
+                    let weights = weight_block.filled(n, of_mask(keep));
+                    weigh(lanes, loss, gradient, weights, job.divisor);
                 }
-            };
-            if let (Some(gradient), Some(weights)) = (gradient, weights) {
-                for (g, &w) in gradient.iter_mut().zip(weights) {
-                    let weighted = *g * F::coefficient(w, job.divisor);
-                    *g = if w == F::zero() { F::zero() } else { weighted };
-                }
-            }
-            match (loss, weights) {
-                (Some(loss), None) if job.reduce => F::accumulate(lanes, loss),
-                (Some(loss), Some(weights)) if job.reduce => {
-                    F::accumulate_weighted(lanes, loss, weights);
-                }
-                _ => {}
             }
             start = end;
         }
+    }
+}
+
+/// Adds up weighted losses, and weighs their gradients.
+#[inline(always)]
+fn weigh<F: Float>(
+    lanes: &mut Lanes,
+    loss: Option<&mut [F]>,
+    gradient: Option<&mut [F]>,
+    weights: &[F],
+    divisor: Divisor,
+) {
+    if let Some(gradient) = gradient {
+        F::weigh(gradient, weights, divisor);
+    }
+    if let Some(loss) = loss {
+        F::accumulate_weighted(lanes, loss, weights);
     }
 }

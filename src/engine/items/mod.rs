@@ -25,7 +25,7 @@ use targets::{AnyTargets, Divide};
 use super::copying::LINE;
 use super::elementwise::Weights;
 use super::parallel::{self, CHUNK, Divisible};
-use super::reduce::{Lanes, Pair};
+use super::reduce::{Divisor, Lanes, Pair};
 use super::repeated::Repeated;
 use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, rows_across};
 use super::shape::distinct;
@@ -52,7 +52,7 @@ pub(crate) struct Work<'k, F> {
     ignored: Ignored<'k, F>,
     reduce: bool,
     scale: F,
-    divisor: Pair,
+    divisor: Divisor,
     /// The number of items from which on they are shared among threads.
     grain: usize,
     /// Whether what they share is sections of rows.
