@@ -300,8 +300,14 @@ pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
     {
         elementwise::traverse(operands, kernel, job)
     }
+    /// Its value; an integer with a pair is one of it.
     #[doc(hidden)]
     fn to_float(self, pair: Option<BinaryLabels>) -> F;
+    /// Whether an integer is one of the pair.
+    #[doc(hidden)]
+    fn is_of(self, _pair: BinaryLabels) -> bool {
+        true
+    }
     /// The slice itself, if no element needs converting.
     #[doc(hidden)]
     fn as_floats(slice: &[Self]) -> Option<&[F]>;
@@ -368,11 +374,7 @@ impl<F: Float> Target<F> for bool {
 
     #[inline(always)]
     fn to_float(self, pair: Option<BinaryLabels>) -> F {
-        match (self, pair) {
-            (true, _) => F::one(),
-            (false, Some(BinaryLabels::PlusMinusOne)) => -F::one(),
-            (false, _) => F::zero(),
-        }
+        if self { F::one() } else { low(pair) }
     }
     #[inline(always)]
     fn as_floats(_slice: &[Self]) -> Option<&[F]> {
@@ -394,6 +396,15 @@ impl<F: Float> Target<F> for bool {
     }
 }
 
+/// The lower one of a pair.
+#[inline(always)]
+fn low<F: Float>(pair: Option<BinaryLabels>) -> F {
+    match pair {
+        Some(BinaryLabels::PlusMinusOne) => -F::one(),
+        Some(BinaryLabels::ZeroOne) | None => F::zero(),
+    }
+}
+
 macro_rules! integer_targets {
     ($($integer:ty)*) => {$(
         impl<F: Float> Target<F> for $integer {
@@ -401,9 +412,24 @@ macro_rules! integer_targets {
             const INTEGER: bool = true;
 
             #[inline(always)]
-            fn to_float(self, _pair: Option<BinaryLabels>) -> F {
-                // `as`, for every pair of types: rounded once
-                <F as NumCast>::from(self).unwrap_or_else(F::nan)
+            fn to_float(self, pair: Option<BinaryLabels>) -> F {
+                match pair {
+                    // Of several at once, as conversions of 64-bit integers are only with AVX-512.
+                    Some(_) if self == 1 => F::one(),
+                    Some(_) => low(pair),
+                    // `as`, for every pair of types: rounded once
+                    None => <F as NumCast>::from(self).unwrap_or_else(F::nan),
+                }
+            }
+            #[inline(always)]
+            fn is_of(self, pair: BinaryLabels) -> bool {
+                let is_low = match pair {
+                    BinaryLabels::ZeroOne => self == 0,
+                    // −1, of signed integers
+                    BinaryLabels::PlusMinusOne => (self == !0) & (Self::MIN != 0),
+                };
+                // `||` would be a branch, which labels leave to chance.
+                is_low | (self == 1)
             }
             #[inline(always)]
             fn as_floats(_slice: &[Self]) -> Option<&[F]> {

@@ -1,5 +1,7 @@
 //! Every check and alignment, before the first element is computed.
 
+use std::marker::PhantomData;
+
 use ndarray::{
     Array, ArrayView, ArrayViewD, ArrayViewMut1, Axis, Dimension, IxDyn, ShapeBuilder, Slice, Zip,
 };
@@ -43,49 +45,26 @@ pub(crate) fn check_pair<F: Float, T: Target<F>>(
     targets: &ArrayViewD<'_, T>,
     pair: BinaryLabels,
 ) -> Result<(), LossError> {
-    let fits = Fits::new(pair);
-    let all_fit = |targets: &[T]| simd::dispatch(AllFit { targets, fits });
+    let all_fit = |targets: &[T]| {
+        simd::dispatch(AllFit {
+            targets,
+            pair,
+            floats: PhantomData,
+        })
+    };
     if all(&distinct(targets, 0), all_fit) {
         return Ok(());
     }
-    match targets.iter().enumerate().find(|&(_, &t)| !fits.holds(t)) {
+    match targets.iter().enumerate().find(|&(_, &t)| !t.is_of(pair)) {
         Some((index, t)) => Err(not_of_pair(index, t.label(), pair)),
         None => Ok(()),
     }
 }
 
-/// The two values that integer labels may have.
-#[derive(Clone, Copy)]
-struct Fits<F> {
-    pair: BinaryLabels,
-    low: F,
-    high: F,
-}
-
-impl<F: Float> Fits<F> {
-    fn new(pair: BinaryLabels) -> Self {
-        let low = match pair {
-            BinaryLabels::ZeroOne => F::zero(),
-            BinaryLabels::PlusMinusOne => -F::one(),
-        };
-        Self {
-            pair,
-            low,
-            high: F::one(),
-        }
-    }
-
-    #[inline(always)]
-    fn holds<T: Target<F>>(self, t: T) -> bool {
-        let t = t.to_float(Some(self.pair));
-        // `||` would be a branch, which labels leave to chance.
-        (t == self.low) | (t == self.high)
-    }
-}
-
 struct AllFit<'a, F, T> {
     targets: &'a [T],
-    fits: Fits<F>,
+    pair: BinaryLabels,
+    floats: PhantomData<F>,
 }
 
 impl<F: Float, T: Target<F>> simd::Work for AllFit<'_, F, T> {
@@ -96,7 +75,7 @@ impl<F: Float, T: Target<F>> simd::Work for AllFit<'_, F, T> {
     fn run(&mut self) -> bool {
         let mut all = true;
         for &t in self.targets {
-            all &= self.fits.holds(t);
+            all &= t.is_of(self.pair);
         }
         all
     }

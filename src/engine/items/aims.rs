@@ -5,7 +5,9 @@ use ndarray::{ArrayViewMut1, Axis, Ix1, Slice, Zip};
 use super::Work;
 use super::targets::{AnyRows, AnyTargets, Targets};
 use crate::engine::elementwise::{Weights, of_mask};
+use crate::engine::reduce::Divisor;
 use crate::engine::rows::{Coefficients, Dense, Panel, ROWS, named_of_short};
+use crate::engine::simd;
 use crate::float::Float;
 
 /// The class that an item aims at, 0 if there is nothing to aim at; `None` for one that is left out.
@@ -96,14 +98,38 @@ pub(super) fn factors<'b, F: Float>(
         return (Coefficients::Same(work.scale), false);
     }
     weights.copy(start, buffer);
-    let mut any = false;
-    for (factor, left_out) in buffer.iter_mut().zip(left_out) {
-        let is_weightless = *factor == F::zero();
-        *left_out |= is_weightless;
-        any |= is_weightless;
-        *factor = F::coefficient(*factor, work.divisor);
-    }
+    let any = simd::dispatch(Factors {
+        weights: buffer,
+        left_out,
+        divisor: work.divisor,
+    });
     (Coefficients::Each(buffer), any)
+}
+
+/// Weights that become factors, 0 for items that are left out; whether any has no weight.
+struct Factors<'b, F> {
+    weights: &'b mut [F],
+    left_out: &'b mut [bool],
+    divisor: Divisor,
+}
+
+impl<F: Float> simd::Work for Factors<'_, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(&mut self) -> bool {
+        let mut any = false;
+        for (&weight, left_out) in self.weights.iter().zip(&mut *self.left_out) {
+            let is_weightless = weight == F::zero();
+            *left_out |= is_weightless;
+            any |= is_weightless;
+        }
+        for (weight, &is_left_out) in self.weights.iter_mut().zip(&*self.left_out) {
+            let coefficient = F::coefficient(*weight, self.divisor);
+            *weight = if is_left_out { F::zero() } else { coefficient };
+        }
+        any
+    }
 }
 
 impl<F: Float> Weights<'_, F, Ix1> {

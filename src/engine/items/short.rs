@@ -1,6 +1,6 @@
 //! Short rows, in batches.
 
-use ndarray::{ArrayView2, Axis, Slice};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 
 use super::aims::{Aims, aims, factors};
 use super::operands::Rows;
@@ -132,11 +132,42 @@ fn batches<F: Float>(
             scatter_short(gradient_copy, &mut scratch[..work.classes], out.view_mut());
         }
         if any_left_out || any_weightless {
-            for offset in (0..n).filter(|&offset| left_out[offset]) {
-                losses[offset] = F::zero();
-                if let Some(out) = &mut out {
-                    out.row_mut(offset).fill(F::zero());
-                }
+            leave_out(left_out, losses, out);
+        }
+    }
+}
+
+/// Losses and gradients of at most [`BATCH`] items, 0 where these are left out.
+fn leave_out<F: Float>(
+    left_out: &[bool],
+    losses: &mut [F],
+    gradient: Option<ArrayViewMut2<'_, F>>,
+) {
+    // No branch on a single item, which cannot be foretold.
+    let mut items = [0; BATCH];
+    let mut count = 0;
+    for (item, (loss, &is_left_out)) in losses.iter_mut().zip(left_out).enumerate() {
+        *loss = if is_left_out { F::zero() } else { *loss };
+        if let Some(next) = items.get_mut(count) {
+            *next = item;
+        }
+        count += usize::from(is_left_out);
+    }
+    let Some(mut gradient) = gradient else {
+        return;
+    };
+    let classes = gradient.ncols();
+    let items = items.iter().take(count);
+    match gradient.as_slice_mut() {
+        Some(rows) => {
+            for item in items {
+                let row = rows.get_mut(item * classes..(item + 1) * classes);
+                row.unwrap_or_default().fill(F::zero());
+            }
+        }
+        None => {
+            for &item in items {
+                gradient.row_mut(item).fill(F::zero());
             }
         }
     }
