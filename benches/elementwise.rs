@@ -232,6 +232,39 @@ fn others<F: Float>(criterion: &mut Criterion) {
     }
 }
 
+/// A step by every kind of aggregate; of a mask in no order, so that a branch on an element would be seen.
+fn aggregates<F: Float>(criterion: &mut Criterion) {
+    let loss = SquaredError;
+    for n in SIZES {
+        let p: Array1<F> = Values::Between(-2.0, 2.0).array(n, 1);
+        let t: Array1<F> = Values::Between(-2.0, 2.0).array(n, 2);
+        let weights: Array1<F> = Values::Between(0.0, 1.0).array(n, 3);
+        let mask = common::labels(n, 2, 4).mapv(|label| label == 1);
+        let mut gradient = Array1::zeros(n);
+        let name = "squared_error, aggregates";
+        let mut group = Group::<F>::new(criterion, name, n);
+        for (name, read, by) in [
+            ("mean", 2, Aggregate::Mean),
+            ("weighted_mean", 3, Aggregate::weighted_mean(&weights)),
+            ("normalized_sum", 4, Aggregate::normalized_sum(&weights)),
+            ("masked_mean", 2, Aggregate::masked_mean(&mask)),
+        ] {
+            group.bench(name, (read + 1) * n, || {
+                done(loss.objective_and_gradient_into(&p, &t, &by, &mut gradient))
+            });
+        }
+        group.bench("weighted_mean, Zip by hand", 4 * n, || {
+            let count = f::<F>(n as f64);
+            let terms = Zip::from(&mut gradient).and(&p).and(&t).and(&weights);
+            let sum = terms.fold(F::zero(), |sum, g, &p, &t, &w| {
+                *g = (p - t + (p - t)) * w / count;
+                sum + (p - t) * (p - t) * w
+            });
+            sum / count
+        });
+    }
+}
+
 /// The same labels in several types: they are in no order, so that a branch on one would be seen.
 fn types_of_targets<F: Float>(criterion: &mut Criterion) {
     for n in SIZES {
@@ -282,7 +315,7 @@ fn mean_squared_error(criterion: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = common::criterion();
-    targets = losses::<f32>, losses::<f64>, others::<f32>, others::<f64>, types_of_targets::<f32>,
-        types_of_targets::<f64>, mean_squared_error
+    targets = losses::<f32>, losses::<f64>, others::<f32>, others::<f64>, aggregates::<f32>, aggregates::<f64>,
+        types_of_targets::<f32>, types_of_targets::<f64>, mean_squared_error
 }
 criterion_main!(benches);

@@ -175,16 +175,18 @@ fn count(n: usize) -> Result<Pair, LossError> {
 /// The number of elements that a mean divides by, where none is ignored.
 pub(crate) fn count_all(shape: &[usize]) -> impl FnOnce(Option<&ArrayViewD<'_, bool>>) -> usize {
     let size = shape.iter().product();
-    move |mask| match mask {
-        None => size,
-        Some(mask) => match mask.as_slice_memory_order() {
-            Some(mask) => mask.chunks(u8::MAX.into()).map(few_kept).sum(),
-            None => Zip::from(mask).fold(0, |kept, &keep| kept + usize::from(keep)),
-        },
+    move |mask| mask.map_or(size, kept)
+}
+
+/// The number of elements that a mask keeps.
+pub(crate) fn kept(mask: &ArrayViewD<'_, bool>) -> usize {
+    match mask.as_slice_memory_order() {
+        Some(mask) => mask.chunks(u8::MAX.into()).map(few_kept).sum(),
+        None => Zip::from(mask).fold(0, |kept, &keep| kept + usize::from(keep)),
     }
 }
 
-/// How many are kept of at most 255: in bytes, many of which are added at once.
+/// The same of at most 255: in bytes, many of which are added at once.
 fn few_kept(mask: &[bool]) -> usize {
     let kept = mask.iter().fold(0, |kept, &keep| kept + u8::from(keep));
     kept.into()

@@ -3,7 +3,7 @@
 use ndarray::{ArrayView, ArrayView1, ArrayView2, ArrayViewD, ArrayViewMut, Axis, Dimension, Zip};
 
 use super::ClassTargetShape;
-use crate::aggregate::Plan;
+use crate::aggregate::{Plan, kept};
 use crate::engine::elementwise::Weights;
 use crate::engine::items::{self, Ignored, Operands, Targets, TypedRows};
 use crate::engine::reduce::Pair;
@@ -107,17 +107,19 @@ impl<'k, 'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension>
         let ignored = Ignored::by(self.kernel);
         let ignored_labels = ignored.among::<T>();
         let counts = |label: &T| !ignored_labels.contain(*label);
-        by.plan(self.items_shape(), |mask| match (mask, self.labels) {
-            (None, true) if ignored.exist() => self
+        let some_are_ignored = self.labels && ignored.exist();
+        by.plan(self.items_shape(), |mask| match (mask, some_are_ignored) {
+            (None, true) => self
                 .targets
                 .fold(0, |count, label| count + usize::from(counts(label))),
-            (None, _) => items,
+            (None, false) => items,
+            // `&&` would be a branch, which masks leave to chance.
             (Some(mask), true) => Zip::from(&self.targets.view().into_dyn())
                 .and(mask)
                 .fold(0, |count, label, &keep| {
-                    count + usize::from(keep && counts(label))
+                    count + usize::from(keep & counts(label))
                 }),
-            (Some(mask), false) => mask.fold(0, |count, &keep| count + usize::from(keep)),
+            (Some(mask), false) => kept(mask),
         })
     }
 

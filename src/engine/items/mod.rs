@@ -9,7 +9,7 @@ mod picked;
 mod short;
 mod targets;
 
-use ndarray::{ArrayView1, Dimension};
+use ndarray::{ArrayView1, Dimension, Ix1};
 
 pub(crate) use ignored::Ignored;
 use long::{long, rows_that_share_lines};
@@ -29,7 +29,7 @@ use super::reduce::{Divisor, Lanes, Pair};
 use super::repeated::Repeated;
 use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, rows_across};
 use super::shape::distinct;
-use super::simd::Lines;
+use super::simd::{self, Lines};
 use super::span::{Job, unzip};
 use crate::float::{Float, Target};
 
@@ -264,17 +264,34 @@ impl<F: Float> Leaves<'_, '_, '_, F> {
         if let Some(mut out) = loss_out {
             out.assign(&ArrayView1::from(&*losses));
         }
+        if work.reduce {
+            simd::dispatch(Adding { losses, weights })
+        } else {
+            Pair::ZERO
+        }
+    }
+}
+
+/// The (weighted) losses of a leaf, that are added up.
+struct Adding<'a, 'b, F> {
+    losses: &'b [F],
+    weights: Weights<'a, F, Ix1>,
+}
+
+impl<F: Float> simd::Work for Adding<'_, '_, F> {
+    type Output = Pair;
+
+    #[inline(always)]
+    fn run(&mut self) -> Pair {
         let mut lanes = Lanes::ZERO;
-        match weights {
-            _ if !work.reduce => return Pair::ZERO,
-            Weights::None => F::accumulate(&mut lanes, losses),
-            weights => {
-                let mut block = [F::zero(); BLOCK];
-                for (index, losses) in losses.chunks(BLOCK).enumerate() {
-                    let block = &mut block[..losses.len()];
-                    weights.copy(index * BLOCK, block);
-                    F::accumulate_weighted(&mut lanes, losses, block);
-                }
+        if let Weights::None = self.weights {
+            F::accumulate(&mut lanes, self.losses);
+        } else {
+            let mut block = [F::zero(); BLOCK];
+            for (index, losses) in self.losses.chunks(BLOCK).enumerate() {
+                let block = &mut block[..losses.len()];
+                self.weights.copy(index * BLOCK, block);
+                F::accumulate_weighted(&mut lanes, losses, block);
             }
         }
         lanes.total()

@@ -39,13 +39,15 @@ pub(super) fn picked<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Wo
         let derivatives = &mut derivatives[..n];
         let wanted = out.is_some().then_some(&mut *derivatives);
         work.kernel.picked(losses, wanted);
-        if let Some(out) = &mut out {
-            scatter(derivatives, factors, left_out, labels, out);
-        }
         if any_left_out || any_weightless {
-            for (loss, &is_left_out) in losses.iter_mut().zip(&*left_out) {
+            let of_items = losses.iter_mut().zip(&mut *derivatives);
+            for ((loss, derivative), &is_left_out) in of_items.zip(&*left_out) {
                 *loss = if is_left_out { F::zero() } else { *loss };
+                *derivative = if is_left_out { F::zero() } else { *derivative };
             }
+        }
+        if let Some(out) = &mut out {
+            scatter(derivatives, factors, labels, out);
         }
     }
 }
@@ -69,30 +71,26 @@ fn gather<F: Float>(scores: ArrayView2<'_, F>, labels: &[usize], to: &mut [F]) {
     }
 }
 
-/// The gradient, as that of one-hot rows: elsewhere 0 of the sign of the factor, NaN for one that is not finite. It is 0
-/// for items that are left out, whose factor is 0 or that of all.
+/// The gradient, as that of one-hot rows: elsewhere 0 of the sign of the factor, NaN for one that is not finite. Items
+/// that are left out have a derivative of 0, and a factor of 0 or that of all.
 fn scatter<F: Float>(
     derivatives: &mut [F],
     factors: Coefficients<'_, F>,
-    left_out: &[bool],
     labels: &[usize],
     out: &mut ArrayViewMut2<'_, F>,
 ) {
     // Mostly the same for all.
     let same = match factors {
         Coefficients::Same(factor) => {
-            for (derivative, &is_left_out) in derivatives.iter_mut().zip(left_out) {
-                let weighted = *derivative * factor;
-                *derivative = if is_left_out { F::zero() } else { weighted };
+            for derivative in &mut *derivatives {
+                *derivative *= factor;
             }
             Some(F::zero() * factor)
         }
         Coefficients::Each(factors) => {
             let mut plain = true;
-            let items = derivatives.iter_mut().zip(left_out);
-            for ((derivative, &is_left_out), &factor) in items.zip(factors) {
-                let weighted = *derivative * factor;
-                *derivative = if is_left_out { F::zero() } else { weighted };
+            for (derivative, &factor) in derivatives.iter_mut().zip(factors) {
+                *derivative *= factor;
                 plain &= factor.is_finite() & factor.is_sign_positive();
             }
             plain.then(F::zero)
