@@ -161,6 +161,12 @@ fn labels_outside_the_pair_of_plus_and_minus_one() {
             binary_hinge_loss_gradient(&p, &labels, 1.0, scores, pair),
         );
     }
+    // All bits set, as −1 has them.
+    let largest = arr1(&[1, 1, u8::MAX]).into_dyn();
+    not_of_pair(2, i128::from(u8::MAX), pair).check(
+        "u8::MAX",
+        binary_hinge_loss(&p, &largest, 1.0, Scores::LogOdds, pair),
+    );
     let huge = [1, u128::MAX, 1];
     not_of_pair(1, i128::MAX, BinaryLabels::ZeroOne).check(
         "u128::MAX",
