@@ -101,13 +101,14 @@ pub(crate) struct Plan<'a, F> {
 impl<F: Float> Plan<'_, F> {
     /// The losses added up, and their gradients divided.
     pub(crate) fn job(&self) -> Job<F> {
+        let divisor = self.divisor.into();
         Job {
             reduce: true,
             scale: match self.weights {
-                Weights::None => F::coefficient(F::one(), self.divisor.into()),
+                Weights::None => F::coefficient(F::one(), divisor),
                 _ => F::one(),
             },
-            divisor: self.divisor.into(),
+            divisor,
         }
     }
 

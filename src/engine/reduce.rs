@@ -79,6 +79,15 @@ impl Pair {
             quotient
         }
     }
+
+    /// `self · factor`, rounded nearly once.
+    #[inline(always)]
+    pub(crate) fn times(self, factor: f64) -> f64 {
+        let product = self.hi * factor;
+        let error = self.hi.mul_add(factor, -product);
+        let sum = product + self.lo.mul_add(factor, error);
+        if sum.is_finite() { sum } else { product }
+    }
 }
 
 /// What weights are divided by, once for all of them: each is multiplied by the inverse.
@@ -86,29 +95,30 @@ impl Pair {
 #[derive(Debug, Clone, Copy)]
 pub struct Divisor {
     pub(crate) value: Pair,
-    /// To twice the bits of an `f64`, if it [`is_ordinary`](Self::is_ordinary).
+    /// To twice the bits of an `f64`, if it is ordinary.
     pub(crate) inverse: Pair,
+    /// Whether neither it nor its inverse is near the ends of the range.
+    pub(crate) is_ordinary: bool,
 }
 
 impl Divisor {
     pub(crate) const ONE: Self = Self {
         value: Pair::ONE,
         inverse: Pair::ONE,
+        is_ordinary: true,
     };
-
-    /// Whether neither it nor its inverse is near the ends of the range.
-    pub(crate) fn is_ordinary(self) -> bool {
-        const SMALLEST: f64 = 1e-250;
-        (SMALLEST..=1.0 / SMALLEST).contains(&self.value.hi.abs())
-    }
 }
 
 impl From<Pair> for Divisor {
     fn from(value: Pair) -> Self {
+        const SMALLEST: f64 = 1e-250;
         let hi = 1.0 / value.hi;
         let lo = ((-hi).mul_add(value.hi, 1.0) - hi * value.lo) / value.hi;
-        let inverse = Pair { hi, lo };
-        Self { value, inverse }
+        Self {
+            value,
+            inverse: Pair { hi, lo },
+            is_ordinary: (SMALLEST..=1.0 / SMALLEST).contains(&value.hi.abs()),
+        }
     }
 }
 

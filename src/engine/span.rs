@@ -480,19 +480,8 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
                     }
                 }
                 WeightStream::Mask(Stream::Slice(slice)) => {
-                    let mask = &slice[start..end];
-                    if let Some(gradient) = gradient {
-                        for (g, &keep) in gradient.iter_mut().zip(mask) {
-                            *g = if keep { *g * of_kept } else { F::zero() };
-                        }
-                    }
-                    if let Some(loss) = loss {
-                        let kept = weight_block.get(n);
-                        for (kept, (&l, &keep)) in kept.iter_mut().zip(loss.iter().zip(mask)) {
-                            *kept = if keep { l } else { F::zero() };
-                        }
-                        F::accumulate(lanes, kept);
-                    }
+                    let (mask, room) = (&slice[start..end], weight_block.get(n));
+                    keep(lanes, loss, gradient, mask, of_kept, room);
                 }
                 WeightStream::Floats(stream) => {
                     let weights = match stream {
@@ -508,6 +497,29 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
             }
             start = end;
         }
+    }
+}
+
+/// Adds up losses under a mask, and multiplies their gradients by a factor.
+#[inline(always)]
+fn keep<F: Float>(
+    lanes: &mut Lanes,
+    loss: Option<&mut [F]>,
+    gradient: Option<&mut [F]>,
+    mask: &[bool],
+    factor: F,
+    room: &mut [F],
+) {
+    if let Some(gradient) = gradient {
+        for (g, &keep) in gradient.iter_mut().zip(mask) {
+            *g = if keep { *g * factor } else { F::zero() };
+        }
+    }
+    if let Some(loss) = loss {
+        for (kept, (&l, &keep)) in room.iter_mut().zip(loss.iter().zip(mask)) {
+            *kept = if keep { l } else { F::zero() };
+        }
+        F::accumulate(lanes, room);
     }
 }
 
