@@ -141,11 +141,17 @@ fn scatter<F: Float>(
     }
 }
 
-/// Fills memory, mostly with 0: of a constant, the standard library's way, which does not read the memory first.
+/// Fills memory, mostly with 0.
 fn fill<F: Float>(to: &mut [F], value: F) {
     if value == F::zero() && value.is_sign_positive() {
-        to.fill(F::zero());
+        clear(to);
     } else {
         to.fill(value);
     }
+}
+
+/// The standard library's way, which does not read the memory first.
+#[inline(never)] // the compiler would make one loop of it and of that for any value
+fn clear<F: Float>(to: &mut [F]) {
+    to.fill(F::zero());
 }
