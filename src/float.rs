@@ -10,7 +10,6 @@ use crate::compiled::Kernels;
 use crate::engine::compiled::Compiled;
 use crate::engine::elementwise::{self, Operands};
 use crate::engine::reduce::{Divisor, Lanes, Pair, add_compensated};
-use crate::engine::rows::Block;
 use crate::engine::simd::Transposed;
 use crate::engine::span::{Job, SpanKernel};
 use crate::math::Elementary;
@@ -76,8 +75,9 @@ pub trait Arithmetic: Copy + Transposed {
     fn add_to(hi: &mut f64, lo: &mut f64, value: Self);
     /// Adds the values to the lanes, the first to the first lane.
     fn accumulate(lanes: &mut Lanes, values: &[Self]);
-    /// Adds values none of which is negative, a multiple of four, with at most two roundings each; `sums` is room to work in.
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>);
+    /// Adds values none of which is negative, with at most two roundings each before they reach the lanes: see
+    /// [`Lanes::add_stripes`].
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]);
     /// The sum of the lanes of a section of a row, to 53 bits at least.
     fn total_of_section(lanes: &Lanes) -> Pair;
     /// Adds the sum of the next section of a row.
@@ -92,20 +92,6 @@ pub trait Arithmetic: Copy + Transposed {
     fn all_positive_normal(values: &[Self]) -> bool;
 }
 
-/// The sums of the elements at the same place of each quarter, pair by pair.
-#[inline(always)]
-fn sums_of_four<'b, F: num_traits::Float>(x: &[F], buffer: &'b mut Block<F>) -> &'b [F] {
-    let quarter = x.len() / 4;
-    let (first, second) = x.split_at(2 * quarter);
-    let ((a, b), (c, d)) = (first.split_at(quarter), second.split_at(quarter));
-    let sums = &mut buffer[..quarter];
-    let (left, right) = (a.iter().zip(b), c.iter().zip(d));
-    for (sum, ((&a, &b), (&c, &d))) in sums.iter_mut().zip(left.zip(right)) {
-        *sum = (a + b) + (c + d);
-    }
-    sums
-}
-
 impl Arithmetic for f32 {
     #[inline(always)]
     fn all_positive_normal(values: &[Self]) -> bool {
@@ -118,8 +104,8 @@ impl Arithmetic for f32 {
     }
 
     #[inline(always)]
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>) {
-        Self::accumulate(lanes, sums_of_four(terms, sums));
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
+        lanes.add_stripes(terms, |hi, _, sum| *hi += sum as f64);
     }
 
     #[inline(always)]
@@ -191,8 +177,8 @@ impl Arithmetic for f64 {
     }
 
     #[inline(always)]
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self], sums: &mut Block<Self>) {
-        Self::accumulate(lanes, sums_of_four(terms, sums));
+    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
+        lanes.add_stripes(terms, |hi, lo, sum| add_compensated(hi, lo, (sum, 0.0)));
     }
 
     #[inline(always)]

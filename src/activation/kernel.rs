@@ -6,9 +6,9 @@ use crate::Float;
 use crate::compiled::OfItems;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    ABREAST, Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Maxima, Piece, Present, ROWS, RowKernel, abreast, transpose, transpose_back,
-    update,
+    ABREAST, Access, AnyRowKernel, BLOCK, Columns, Dense, Gradient, Group, GroupTargets, Item,
+    ItemKernel, LanesAcross, Maxima, Piece, Present, ROWS, RowKernel, abreast, transpose,
+    transpose_back, update,
 };
 use crate::itemwise::softmax::{self, Pass, Summary, summaries_across};
 
@@ -396,6 +396,14 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         [sum]: &mut Self::Sums,
         mut piece: Piece<'_, F>,
     ) {
+        if let Pass::Terms = pass {
+            let scores = piece.scores;
+            if !known.softmax.is_defined() {
+                known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
+            }
+            known.softmax.terms(piece, sum);
+            return;
+        }
         if let (Pass::Sum | Pass::Gradient, false) = (pass, A::READS_LOGITS) {
             known.softmax.recall(&mut piece);
         }
@@ -409,27 +417,24 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         } = piece;
         match pass {
             Pass::Maximum => known.softmax.look(part, scores),
-            Pass::Terms => {
-                if !known.softmax.is_defined() {
-                    known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
-                }
-                known.softmax.each_term(scores, gradient);
-                let room = &mut work.sums;
-                known.softmax.add_terms(part, scores, gradient, sum, room);
-            }
+            Pass::Terms => {}
             Pass::Sum | Pass::Gradient if !A::READS_LOGITS && !known.softmax.is_defined() => {}
             Pass::Sum => {
                 let summary = known.softmax.summary();
-                let products = &mut work.values[..part.len];
-                let inputs = gradient.iter().zip(targets);
-                for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
-                    *product = A::part(term * summary.inverse, cotangent);
+                let sum = sum.in_memory();
+                let blocks = gradient.chunks(BLOCK).zip(targets.chunks(BLOCK));
+                for (block, (terms, cotangents)) in part.each().zip(blocks) {
+                    let products = &mut work.values[..block.len];
+                    let inputs = terms.iter().zip(cotangents);
+                    for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
+                        *product = A::part(term * summary.inverse, cotangent);
+                    }
+                    if let Some(offset) = known.softmax.maximal_in(block) {
+                        let term = known.softmax.maximal_term;
+                        products[offset] = A::part(term * summary.inverse, cotangents[offset]);
+                    }
+                    F::accumulate(sum, products);
                 }
-                if let Some(offset) = known.softmax.maximal_in(part) {
-                    let term = known.softmax.maximal_term;
-                    products[offset] = A::part(term * summary.inverse, targets[offset]);
-                }
-                F::accumulate(sum.in_memory(), products);
             }
             Pass::Gradient => {
                 let of_row = known.of_row();

@@ -6,11 +6,14 @@
 //! mean included (Dekker, "A floating-point technique for extending the available precision", 1971).
 
 use std::array::from_fn;
+use std::ops::Add;
 
 use super::parallel::CHUNK;
 
 /// How many running sums there are side by side.
 pub(crate) const LANES: usize = 16;
+/// How many terms of a softmax the lanes take at a time.
+pub(crate) const STRIPE: usize = 4 * LANES;
 
 /// An unevaluated sum `hi + lo`.
 #[doc(hidden)]
@@ -225,6 +228,38 @@ impl Lanes {
         for ((hi, lo), (&x, &w)) in hi.iter_mut().zip(lo).zip(rest.iter().zip(weight_rest)) {
             add_compensated(hi, lo, exact(x, w));
         }
+    }
+
+    /// Adds values [`STRIPE`] at a time, of which each lane has four, summed up pair by pair before they are added. Of what is
+    /// left over, which is a multiple of half as many, it has two.
+    #[inline(always)]
+    pub(crate) fn add_stripes<T: Copy + Default + Add<Output = T>>(
+        &mut self,
+        values: &[T],
+        add: impl Fn(&mut f64, &mut f64, T),
+    ) {
+        // Copies, which stay in registers.
+        let Self { mut hi, mut lo } = *self;
+        let (stripes, rest) = values.as_chunks::<STRIPE>();
+        for x in stripes {
+            let mut sums = [T::default(); LANES];
+            for i in 0..LANES {
+                sums[i] = (x[i] + x[i + LANES]) + (x[i + 2 * LANES] + x[i + 3 * LANES]);
+            }
+            for i in 0..LANES {
+                add(&mut hi[i], &mut lo[i], sums[i]);
+            }
+        }
+        for x in rest.as_chunks::<{ STRIPE / 2 }>().0 {
+            let mut sums = [T::default(); LANES];
+            for i in 0..LANES {
+                sums[i] = x[i] + x[i + LANES];
+            }
+            for i in 0..LANES {
+                add(&mut hi[i], &mut lo[i], sums[i]);
+            }
+        }
+        *self = Self { hi, lo };
     }
 
     /// The sum of all lanes, along a fixed tree.

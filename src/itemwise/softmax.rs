@@ -15,8 +15,8 @@ pub(crate) use across::{Beside, Scales, look_across, summaries_across, terms_acr
 use crate::Float;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    Access, AnyRowKernel, Band, Block, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
-    Piece, ROWS, Rooms, RowKernel, Sink, Source, Way,
+    Access, AnyRowKernel, Band, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part, Piece,
+    ROWS, Rooms, RowKernel, Sink, Source, Way,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -249,7 +249,7 @@ pub(crate) const MAXIMUM: Access = Access {
     ..Access::NONE
 };
 
-/// What [`LongRow::each_term`] and [`LongRow::add_terms`] need.
+/// What [`LongRow::terms`] needs.
 pub(crate) const TERMS: Access = Access {
     scores: true,
     gradient: Gradient::Kept,
@@ -342,6 +342,22 @@ impl<F: Float> LongRow<F> {
         self.scale = Scale::of(self.largest.value);
     }
 
+    /// A part of the pass for the terms.
+    #[inline(always)]
+    pub(crate) fn terms(&mut self, mut piece: Piece<'_, F>, others: &mut Lanes) {
+        if piece.wants_gradient {
+            self.each_term(piece.scores, piece.gradient);
+            self.add_terms(piece.part, piece.scores, piece.gradient, others);
+            return;
+        }
+        for part in piece.part.each() {
+            let Piece { scores, work, .. } = piece.block(part);
+            let terms = &mut work.terms[..part.len];
+            self.each_term(scores, terms);
+            self.add_terms(part, scores, terms, others);
+        }
+    }
+
     /// Adds up the terms of a part, that of the maximum set to 0.
     #[inline(always)]
     pub(crate) fn add_terms(
@@ -350,7 +366,6 @@ impl<F: Float> LongRow<F> {
         logits: &[F],
         terms: &mut [F],
         others: &mut Lanes,
-        work: &mut Block<F>,
     ) {
         if !self.is_defined() {
             return;
@@ -359,7 +374,7 @@ impl<F: Float> LongRow<F> {
             self.maximal = Some(class);
         }
         self.leave_out_maximal(part, terms);
-        F::accumulate_terms(others.in_memory(), terms, work);
+        F::accumulate_terms(others.in_memory(), terms);
     }
 
     /// Adds the terms of a section but that of the maximum.

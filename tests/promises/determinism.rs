@@ -165,10 +165,10 @@ const PINNED: &[(&str, u64, u64)] = &[
     ("categorical_crossentropy, ignoring", 0x71353e69e5ac77ed, 0x4cd76b63ffd19ae9),
     ("multiclass_hinge_loss", 0xc0a13b200a594769, 0x737ae2566712f008),
     ("multiclass_hinge_loss, ignoring", 0xd4bdca3e730fd722, 0x30a3c7c5a6594dc1),
-    ("categorical_crossentropy_with_logits", 0x0e29190b0613aaad, 0xc1352ab33f275693),
-    ("categorical_crossentropy_with_logits, ignoring", 0x8d80068d827979c5, 0xc04ac03981c9c9b9),
-    ("categorical_crossentropy_with_logits, options", 0xbba8f276a05161ee, 0x2e165f05135ef9e1),
-    ("categorical_crossentropy_with_logits, options, ignoring", 0xe7cd04583ad77640, 0x0d1f20605746fc83),
+    ("categorical_crossentropy_with_logits", 0xba7a3c8167a3feab, 0xd2168829aaee8e43),
+    ("categorical_crossentropy_with_logits, ignoring", 0x93a188cfdf392483, 0xb2f7cb335f840cb9),
+    ("categorical_crossentropy_with_logits, options", 0xff8f1fa72fd87e2a, 0x7dbf14456b96fd80),
+    ("categorical_crossentropy_with_logits, options, ignoring", 0x44405fe3badf353d, 0xdcd623f0e455b0af),
 ];
 
 /// FNV-1a of the bits of numbers, a number at a time.

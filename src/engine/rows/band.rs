@@ -50,7 +50,7 @@ impl Access {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gradient {
     Unused,
-    /// It is written; where none is wanted, that is lost.
+    /// It is written, where one is wanted.
     Written,
     /// The same, but it is only what the passes that follow start from: see [`Piece::is_kept`].
     Kept,
@@ -87,8 +87,9 @@ impl<const N: usize> Sums for [Lanes; N] {
     const ZERO: Self = [Lanes::ZERO; N];
 }
 
-/// What a pass of a kernel sees of a row: slices of the length of the part, empty where the pass has no use for them. A
-/// pass that makes use of the gradient alone may see all of a row at once.
+/// What a pass of a kernel sees of a row: slices of the length of the part, empty where the pass has no use for them. That
+/// may be up to a section of a row, and for a pass that makes use of the gradient alone all of it; room to work in is there
+/// for a [block](Piece::block).
 pub(crate) struct Piece<'a, F> {
     pub(crate) part: Part,
     /// How many elements lie before the end of the row.
@@ -97,13 +98,32 @@ pub(crate) struct Piece<'a, F> {
     pub(crate) scores: &'a [F],
     /// 0 behind the end; empty for a label.
     pub(crate) targets: &'a [F],
-    /// 0 behind the end.
+    /// 0 behind the end; empty where none is wanted.
     pub(crate) gradient: &'a mut [F],
     /// Whether what was kept is in the gradient. Where it is not, since it would have to be copied there and back, the
     /// scores are at hand to compute it again.
     pub(crate) is_kept: bool,
     pub(crate) wants_gradient: bool,
     pub(crate) work: &'a mut Workspace<F>,
+}
+
+impl<F> Piece<'_, F> {
+    /// What it has of [a part of its part](Part::each).
+    #[inline(always)]
+    pub(crate) fn block(&mut self, part: Part) -> Piece<'_, F> {
+        let start = part.start - self.part.start;
+        let span = start..start + part.len;
+        Piece {
+            part,
+            within: part.len.min(self.within.saturating_sub(start)),
+            scores: self.scores.get(span.clone()).unwrap_or_default(),
+            targets: self.targets.get(span.clone()).unwrap_or_default(),
+            gradient: self.gradient.get_mut(span).unwrap_or_default(),
+            is_kept: self.is_kept,
+            wants_gradient: self.wants_gradient,
+            work: self.work,
+        }
+    }
 }
 
 /// What a long row aims at, and the factor of its gradient.

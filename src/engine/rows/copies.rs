@@ -26,6 +26,8 @@ pub(crate) struct Rooms<F, const ROWS: usize> {
 pub(crate) struct Workspace<F> {
     pub(crate) values: Block<F>,
     pub(crate) sums: Block<F>,
+    /// In place of a gradient, where none is wanted.
+    pub(crate) terms: Block<F>,
 }
 
 impl<F: Float, const ROWS: usize> Rooms<F, ROWS> {
@@ -38,6 +40,7 @@ impl<F: Float, const ROWS: usize> Rooms<F, ROWS> {
             work: Workspace {
                 values: zeros,
                 sums: zeros,
+                terms: zeros,
             },
         }
     }

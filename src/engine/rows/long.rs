@@ -8,7 +8,7 @@ use ndarray::{Axis, Slice};
 use super::across::{Stage, across_stage};
 use super::band::{Access, Band, Gradient, Lines, Piece, Sink, Sums, begin, finish};
 use super::copies::{Copies, Room, copy_of, copy_part, copy_part_back, pad, part_of};
-use super::parts::{Part, Parts, sections};
+use super::parts::{BLOCK, Part, Parts, SECTION, sections};
 use super::{ABREAST, IN_TURN, RowKernel, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
@@ -164,6 +164,14 @@ impl<F: Float, K: RowKernel<F>> InTurn<'_, '_, '_, '_, F, K> {
         let Some(mut copies) = room.of_row(0) else {
             return;
         };
+        // Scores that the gradient takes the place of are copied, and what is written to one that is not contiguous.
+        let is_view = matches!(band.gradient, Some(Sink::View(_)));
+        let is_copied = is_view && turn.access.gradient != Gradient::Unused;
+        let at_once = if turn.in_place || is_copied {
+            1
+        } else {
+            SECTION / BLOCK
+        };
         for (row, known) in rows.clone().zip(&mut known[rows.clone()]) {
             let mut lines = band.lines(row, turn.access);
             if turn.sees_gradient_alone() {
@@ -172,7 +180,7 @@ impl<F: Float, K: RowKernel<F>> InTurn<'_, '_, '_, '_, F, K> {
             }
             for section in sections(classes) {
                 let mut sums = K::Sums::ZERO;
-                for part in Parts::of(section) {
+                for part in Parts::several(section, at_once) {
                     turn.step(
                         part,
                         classes,
@@ -431,7 +439,10 @@ impl<K, P: Copy> Turn<K, P> {
                 copy_of(row, part, zero, copies.gradient);
                 &mut copies.gradient[..part.len]
             }
-            _ => &mut copies.gradient[..part.len],
+            _ if self.wants_gradient && use_of_gradient != Gradient::Unused => {
+                &mut copies.gradient[..part.len]
+            }
+            _ => &mut [],
         };
         match known {
             Some(known) => self.kernel.part(

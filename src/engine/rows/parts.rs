@@ -1,13 +1,13 @@
 //! The parts that a long row is seen in, and what is found in them.
 
 use std::array::from_fn;
-use std::hint::black_box;
+use std::hint::{black_box, select_unpredictable};
 use std::ops::Range;
 
 use super::short::update;
 use crate::float::Float;
 
-/// How many elements of a long row a kernel sees at once at most, but for a pass that is element by element.
+/// Of how many elements of a long row there may be copies, and intermediate results, at once.
 pub(crate) const BLOCK: usize = 256;
 /// The elements of a part are a multiple of so many.
 const STEP: usize = 32;
@@ -48,9 +48,9 @@ impl Part {
         }
     }
 
-    /// The parts that this one is made of, where it is several: see [`Parts::several`].
+    /// The parts of at most [`BLOCK`] elements that this one is made of.
     #[inline(always)]
-    pub(super) fn each(self) -> impl Iterator<Item = Self> {
+    pub(crate) fn each(self) -> impl Iterator<Item = Self> {
         (0..self.len.div_ceil(BLOCK)).map(move |index| Self {
             start: self.start + index * BLOCK,
             len: BLOCK.min(self.len - index * BLOCK),
@@ -81,8 +81,8 @@ impl Part {
 pub(crate) struct Parts {
     next: usize,
     end: usize,
-    /// How many whole ones at a time.
-    at_once: usize,
+    /// The length of the longest.
+    longest: usize,
 }
 
 impl Parts {
@@ -97,7 +97,7 @@ impl Parts {
         Self {
             next: section.start,
             end: section.end,
-            at_once,
+            longest: at_once * BLOCK,
         }
     }
 }
@@ -109,10 +109,7 @@ impl Iterator for Parts {
     fn next(&mut self) -> Option<Part> {
         let start = self.next;
         let rest = self.end.checked_sub(start).filter(|&rest| rest > 0)?;
-        let len = match rest / BLOCK {
-            0 => (rest - rest % STEP).max(STEP),
-            whole => whole.min(self.at_once) * BLOCK,
-        };
+        let len = (rest - rest % STEP).clamp(STEP, self.longest.max(STEP));
         self.next = start + len;
         Some(Part { start, len })
     }
@@ -136,21 +133,40 @@ impl<F: Float> Largest<F> {
         }
     }
 
-    /// Takes the next part into account; whether there is a greater value in it.
+    /// Takes the next part into account.
     #[inline(always)]
-    pub(crate) fn look(&mut self, part: Part, values: &[F]) -> bool {
-        self.look_at(part, largest(values))
+    pub(crate) fn look(&mut self, part: Part, values: &[F]) {
+        let infinity = F::infinity();
+        // Which block each lane has its largest number from.
+        let mut largest = [-infinity; WIDTH];
+        let mut blocks = [F::zero(); WIDTH];
+        for (index, block) in values.chunks(BLOCK).enumerate() {
+            let (index, (of_block, _)) = (F::narrow(index as f64), look::<F, false>(block));
+            for i in 0..WIDTH {
+                let is_greater = of_block[i] > largest[i];
+                largest[i] = update(is_greater, of_block[i], largest[i]);
+                blocks[i] = update(is_greater, index, blocks[i]);
+            }
+        }
+        let (largest, blocks) = black_box((largest, blocks));
+        let value = across_lanes(largest, greater);
+        let first = across_lanes(
+            from_fn(|i| update(largest[i] == value, blocks[i], infinity)),
+            lesser,
+        );
+        let start = part.start + first.widen() as usize * BLOCK;
+        self.look_at(Part { start, ..part }, value);
     }
 
-    /// The same of the part's largest number.
+    /// The same of the part's largest number; whether it is greater than those before.
     #[inline(always)]
     pub(crate) fn look_at(&mut self, part: Part, largest: F) -> bool {
         // of zeros of both signs, +0
         let value = largest + F::zero();
         let is_greater = value > self.value;
-        if is_greater {
-            (self.value, self.start) = (value, part.start);
-        }
+        // No branch, which nothing foretells.
+        self.start = select_unpredictable(is_greater, part.start, self.start);
+        self.value = select_unpredictable(is_greater, value, self.value);
         is_greater
     }
 
@@ -177,35 +193,37 @@ impl<F: Float> Largest<F> {
     /// The same, once all parts were looked at: it is then asked for in one part of a row alone.
     #[inline(always)]
     pub(crate) fn final_class(&self, part: Part, values: &[F]) -> Option<usize> {
-        if part.start != self.start {
-            return None;
-        }
-        let offset = position_of_present(values, self.value)?;
-        Some(part.start + offset)
+        let start = part.offset_of(self.start)?;
+        let block = &values[start..part.len.min(start + BLOCK)];
+        Some(self.start + position_of_present(block, self.value)?)
     }
 }
 
-/// The largest number of a part; a NaN is none.
-#[inline(always)]
-fn largest<F: Float>(values: &[F]) -> F {
-    look::<F, false>(values).0
-}
-
-/// The same, and whether there is a NaN.
+/// The largest number of a part, which is no NaN, and whether there is a NaN.
 #[inline(always)]
 pub(crate) fn largest_and_any_nan<F: Float>(values: &[F]) -> (F, bool) {
-    look::<F, true>(values)
+    let (largest, any_nan) = look::<F, true>(values);
+    (across_lanes(largest, greater), any_nan)
 }
 
+/// The lanes that numbers are compared in.
+const WIDTH: usize = STEP / 4;
+
+/// What `choose` leaves of all lanes, pair by pair: one after the other, each would wait for the one before.
 #[inline(always)]
-fn look<F: Float, const NANS: bool>(values: &[F]) -> (F, bool) {
-    const WIDTH: usize = STEP / 4;
+fn across_lanes<F: Float>(lanes: [F; WIDTH], choose: impl Fn(F, F) -> F) -> F {
+    let [a, b, c, d]: [F; WIDTH / 2] = from_fn(|i| choose(lanes[i], lanes[i + WIDTH / 2]));
+    choose(choose(a, b), choose(c, d))
+}
+
+/// The largest number of each lane, and whether there is a NaN.
+#[inline(always)]
+fn look<F: Float, const NANS: bool>(values: &[F]) -> ([F; WIDTH], bool) {
     let (zero, one) = (F::zero(), F::one());
-    let (steps, rest) = values.as_chunks::<STEP>();
     // Lane by lane: as one fold, each step would also ask which of both is a NaN.
     let mut lanes = [[F::neg_infinity(); WIDTH]; 4];
     let mut nans = [[zero; WIDTH]; 4];
-    for step in steps {
+    for step in values.as_chunks::<STEP>().0 {
         let quarters = step.chunks_exact(WIDTH);
         for ((lanes, nans), quarter) in lanes.iter_mut().zip(&mut nans).zip(quarters) {
             for i in 0..WIDTH {
@@ -217,22 +235,17 @@ fn look<F: Float, const NANS: bool>(values: &[F]) -> (F, bool) {
             }
         }
     }
-    let [a, b, c, d] = &lanes;
     // Kept in memory: the compiler would take the loop above apart to have each lane at hand.
-    let of_lanes: [F; WIDTH] = black_box(from_fn(|i| {
+    let [a, b, c, d] = &lanes;
+    let largest = black_box(from_fn(|i| {
         greater(greater(a[i], b[i]), greater(c[i], d[i]))
     }));
-    let of_rest = rest.iter().fold(F::neg_infinity(), |m, &x| greater(x, m));
     let mut any_nan = false;
     if NANS {
         let [a, b, c, d] = &nans;
         let of_lanes: [F; WIDTH] = black_box(from_fn(|i| (a[i] + b[i]) + (c[i] + d[i])));
         any_nan = of_lanes.iter().fold(false, |any, &nan| any | (nan != zero));
-        any_nan |= rest.iter().any(|x| x.is_nan());
     }
-    // Pair by pair: one after the other, each would wait for the one before.
-    let [a, b, c, d]: [F; WIDTH / 2] = from_fn(|i| greater(of_lanes[i], of_lanes[i + WIDTH / 2]));
-    let largest = greater(of_rest, greater(greater(a, b), greater(c, d)));
     (largest, any_nan)
 }
 
@@ -260,24 +273,26 @@ pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
 #[inline(always)]
 fn position_of_present<F: Float>(values: &[F], value: F) -> Option<usize> {
     let (steps, _) = values.as_chunks::<STEP>();
-    // In which step each lane first has it.
-    let mut places = [F::infinity(); STEP];
+    let mut first = steps.len();
     for (index, step) in steps.iter().enumerate().rev() {
-        let start = F::narrow((index * STEP) as f64);
-        for i in 0..STEP {
-            places[i] = update(step[i] == value, start, places[i]);
+        let is_here = step.iter().fold(false, |any, &x| any | (x == value));
+        first = select_unpredictable(is_here, index, first);
+    }
+    let step = steps.get(first)?;
+    let places: [F; STEP] = from_fn(|lane| {
+        let place = F::narrow(lane as f64);
+        if step[lane] == value {
+            place
+        } else {
+            F::infinity()
         }
-    }
-    for (lane, place) in places.iter_mut().enumerate() {
-        *place += F::narrow(lane as f64);
-    }
-    let eight: [F; STEP / 4] = from_fn(|i| {
-        let [a, b, c, d] = from_fn(|quarter| places[i + quarter * (STEP / 4)]);
+    });
+    let of_lanes = from_fn(|i| {
+        let [a, b, c, d] = from_fn(|quarter| places[i + quarter * WIDTH]);
         lesser(lesser(a, b), lesser(c, d))
     });
-    let four: [F; STEP / 8] = from_fn(|i| lesser(eight[i], eight[i + STEP / 8]));
-    let place = lesser(lesser(four[0], four[2]), lesser(four[1], four[3]));
-    place.is_finite().then(|| place.widen() as usize)
+    let place = across_lanes(of_lanes, lesser);
+    Some(first * STEP + place.widen() as usize)
 }
 
 #[inline(always)]
@@ -296,7 +311,6 @@ mod tests {
                 let mut values = vec![-2.0_f32; len];
                 values[(place + 1) % len] = f32::NAN;
                 values[place] = -1.0;
-                assert_eq!(largest(&values), -1.0, "{place} of {len}");
                 let with_nan = largest_and_any_nan(&values);
                 assert_eq!(with_nan, (-1.0, true), "{place} of {len}");
                 assert_eq!(position(&values, -1.0), Some(place));
@@ -309,8 +323,38 @@ mod tests {
                 assert_eq!(position_of_present(&values, -1.0), Some(first));
             }
             let nans = vec![f32::NAN; len];
-            assert_eq!(largest(&nans), f32::NEG_INFINITY);
+            assert_eq!(
+                largest_and_any_nan(&nans),
+                (f32::NEG_INFINITY, true),
+                "{len}"
+            );
             assert_eq!(position_of_present(&nans, -1.0), None);
+        }
+    }
+
+    #[test]
+    fn the_first_of_the_largest_of_several_blocks() {
+        let part = Part {
+            start: 3 * SECTION,
+            len: 3 * BLOCK + 2 * STEP,
+        };
+        for place in (0..part.len).step_by(7) {
+            for later in [place + 1, place + BLOCK, part.len - 1] {
+                let mut values = vec![f32::NAN; part.len];
+                values[(place + 5) % part.len] = -2.0;
+                values[later % part.len] = -1.0;
+                values[place] = -1.0;
+                let first = place.min(later % part.len);
+                let mut largest = Largest::new();
+                largest.look(part, &values);
+                assert_eq!(largest.value, -1.0);
+                let class = largest.final_class(part, &values);
+                assert_eq!(class, Some(part.start + first), "{place}, {later}");
+                // That of an earlier part is not taken over by its equal, nor looked for here.
+                largest.look(part.behind(SECTION), &values);
+                assert_eq!(largest.final_class(part, &values), class);
+                assert_eq!(largest.final_class(part.behind(SECTION), &values), None);
+            }
         }
     }
 }

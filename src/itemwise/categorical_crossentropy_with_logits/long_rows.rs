@@ -77,7 +77,20 @@ impl<F: Float> LongRow<F> {
 
     /// A part of the pass for the terms.
     #[inline(always)]
-    pub(super) fn terms(&mut self, sums: &mut [Lanes; 3], piece: Piece<'_, F>) {
+    pub(super) fn terms(&mut self, sums: &mut [Lanes; 3], mut piece: Piece<'_, F>) {
+        if self.aims_at_all() {
+            for part in piece.part.each() {
+                self.terms_and_distances(sums, piece.block(part));
+            }
+            return;
+        }
+        let [others, ..] = sums;
+        self.softmax.terms(piece, others);
+    }
+
+    /// The same of a block where every class is aimed at.
+    #[inline(always)]
+    fn terms_and_distances(&mut self, sums: &mut [Lanes; 3], piece: Piece<'_, F>) {
         let [others, distances_so_far, totals] = sums;
         let Piece {
             part,
@@ -85,28 +98,28 @@ impl<F: Float> LongRow<F> {
             scores,
             targets,
             gradient,
+            wants_gradient,
             work,
             ..
         } = piece;
-        if !self.aims_at_all() {
-            self.softmax.each_term(scores, gradient);
-            let room = &mut work.sums;
-            self.softmax.add_terms(part, scores, gradient, others, room);
-            return;
-        }
         let aimed_at = self.targets(part, targets, &mut work.values);
         let distances = &mut work.sums[..part.len];
+        let terms = if wants_gradient {
+            gradient
+        } else {
+            &mut work.terms[..part.len]
+        };
         let maximum = self.softmax.maximum();
         let pairs = scores.iter().zip(aimed_at);
         if let Some(scale) = self.softmax.narrow_scale() {
             // With the terms, whose operations hide that the targets are far away.
-            let outputs = gradient.iter_mut().zip(distances.iter_mut());
+            let outputs = terms.iter_mut().zip(distances.iter_mut());
             for ((term, to), (&x, &t)) in outputs.zip(pairs) {
                 *term = scale.term(x);
                 *to = near_distance(maximum, x, t);
             }
         } else {
-            self.softmax.each_term(scores, gradient);
+            self.softmax.each_term(scores, terms);
             for (to, (&x, &t)) in distances.iter_mut().zip(pairs) {
                 *to = distance(maximum, x, t);
             }
@@ -115,8 +128,7 @@ impl<F: Float> LongRow<F> {
         if self.label.is_none() {
             F::accumulate(totals.in_memory(), targets);
         }
-        let room = &mut work.sums;
-        self.softmax.add_terms(part, scores, gradient, others, room);
+        self.softmax.add_terms(part, scores, terms, others);
     }
 
     /// Adds the sums of a section: of the terms, of the distances and of the targets.
@@ -158,28 +170,18 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(super) fn gradient(&self, mut piece: Piece<'_, F>) {
         self.softmax.recall(&mut piece);
-        let Piece {
-            part,
-            targets,
-            gradient,
-            work,
-            ..
-        } = piece;
         if !self.softmax.is_defined() {
             return;
         }
-        let summary = self.softmax.summary();
-        let (total, coefficient) = (self.total, self.coefficient);
         let Some(label) = self.label else {
-            let targets = self.targets(part, targets, &mut work.values);
-            for (g, &t) in gradient.iter_mut().zip(targets) {
-                *g = summary.derivative(*g, t, total, false) * coefficient;
-            }
-            if let Some(offset) = self.softmax.maximal_in(part) {
-                gradient[offset] = self.at_maximum(targets[offset]);
+            for part in piece.part.each() {
+                self.gradient_of_targets(piece.block(part));
             }
             return;
         };
+        let Piece { part, gradient, .. } = piece;
+        let summary = self.softmax.summary();
+        let (total, coefficient) = (self.total, self.coefficient);
         match self.smoothed {
             None => {
                 for g in gradient.iter_mut() {
@@ -195,6 +197,27 @@ impl<F: Float> LongRow<F> {
         let [of_maximum, of_label] = self.exceptions(label);
         part.write(of_maximum, gradient);
         part.write(of_label, gradient);
+    }
+
+    /// The same of a block of a row of targets.
+    #[inline(always)]
+    fn gradient_of_targets(&self, piece: Piece<'_, F>) {
+        let Piece {
+            part,
+            targets,
+            gradient,
+            work,
+            ..
+        } = piece;
+        let summary = self.softmax.summary();
+        let (total, coefficient) = (self.total, self.coefficient);
+        let targets = self.targets(part, targets, &mut work.values);
+        for (g, &t) in gradient.iter_mut().zip(targets) {
+            *g = summary.derivative(*g, t, total, false) * coefficient;
+        }
+        if let Some(offset) = self.softmax.maximal_in(part) {
+            gradient[offset] = self.at_maximum(targets[offset]);
+        }
     }
 
     /// The gradient at the largest logit, of a row of targets.

@@ -4,7 +4,7 @@ use std::array::from_fn;
 
 use super::{LongRow, Scale, Summaries};
 use crate::Float;
-use crate::engine::reduce::LANES;
+use crate::engine::reduce::{LANES, STRIPE};
 use crate::engine::rows::{
     ABREAST, Abreast, Column, Columns, LanesAcross, LargestAcross, Part, abreast, offsets,
 };
@@ -54,25 +54,20 @@ pub(crate) fn terms_across<F: Float, K: AsRef<LongRow<F>> + AsMut<LongRow<F>>>(
         let maximal: Abreast<F> = offsets(known, part, |row| row.as_ref().maximal());
         let mut columns = columns.split_off(part.len);
         beside.look(part, columns.reborrow(), &scales);
-        // In the order of `sums_of_four`.
-        let quarter = part.len / 4;
-        let ahead = (columns.stretch() / 4).max(LANES);
-        let mut quarters: [_; 4] = from_fn(|_| columns.split_off(quarter));
         let maximal = &maximal[..rows];
-        for start in (0..quarter).step_by(ahead) {
-            let mut stretch = quarters.each_mut().map(|quarter| {
-                let stretch = quarter.split_off(ahead);
-                stretch.fetch();
-                stretch.each()
-            });
-            for place in start..quarter.min(start + ahead) {
-                let mut terms: [&[F]; 4] = [&[]; 4];
-                for (q, (terms, room)) in terms.iter_mut().zip(&mut rooms).enumerate() {
-                    let column = stretch[q].next().unwrap_or_default();
-                    *terms = scales.terms_of(column, room);
+        // In the order of `Lanes::add_stripes`.
+        for start in (0..part.len).step_by(STRIPE) {
+            let mut stripe = columns.split_off(STRIPE.min(part.len - start));
+            stripe.fetch();
+            let mut quarters: [_; STRIPE / LANES] = from_fn(|_| stripe.split_off(LANES).each());
+            for lane in 0..LANES {
+                let mut terms: [&[F]; STRIPE / LANES] = [&[]; _];
+                for ((terms, room), quarter) in terms.iter_mut().zip(&mut rooms).zip(&mut quarters)
+                {
+                    *terms = scales.terms_of(quarter.next().unwrap_or_default(), room);
                 }
-                let classes = from_fn(|q| F::narrow((q * quarter + place) as f64));
-                sums.add_others(place, terms, maximal, classes);
+                let classes = from_fn(|q| F::narrow((start + q * LANES + lane) as f64));
+                sums.add_others(lane, terms, maximal, classes);
             }
         }
     }
