@@ -339,6 +339,8 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         &Self::DIRECT
     };
 
+    const AT_ONCE: usize = softmax::AT_ONCE;
+
     #[inline(always)]
     fn begin(self, item: Item<F>, _score: impl Fn(usize) -> F) -> LongRow<F> {
         LongRow {

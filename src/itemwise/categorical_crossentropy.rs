@@ -239,22 +239,18 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
     }
 
     #[inline(always)]
-    fn part(self, (): (), known: &mut LongRow<F>, sums: &mut Self::Sums, mut piece: Piece<'_, F>) {
+    fn part(self, (): (), known: &mut LongRow<F>, sums: &mut Self::Sums, piece: Piece<'_, F>) {
+        let Piece {
+            scores,
+            targets,
+            gradient,
+            ..
+        } = piece;
+        let values = &mut piece.work.values[..piece.part.len];
+        let gradient = piece.wants_gradient.then_some(gradient);
+        terms(scores, targets, known.coefficient, values, gradient);
         let [losses] = sums;
-        for part in piece.part.each() {
-            let Piece {
-                scores,
-                targets,
-                gradient,
-                wants_gradient,
-                work,
-                ..
-            } = piece.block(part);
-            let values = &mut work.values[..part.len];
-            let gradient = wants_gradient.then_some(gradient);
-            terms(scores, targets, known.coefficient, values, gradient);
-            F::accumulate(losses.in_memory(), values);
-        }
+        F::accumulate(losses.in_memory(), values);
     }
 
     #[inline(always)]

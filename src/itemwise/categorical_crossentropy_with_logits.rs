@@ -161,6 +161,8 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
         ),
     ];
 
+    const AT_ONCE: usize = softmax::AT_ONCE;
+
     #[inline(always)]
     fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> LongRow<F> {
         let smooth = self.smoothing != F::zero();

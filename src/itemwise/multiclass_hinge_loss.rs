@@ -172,23 +172,20 @@ impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
     }
 
     #[inline(always)]
-    fn part(self, pass: Pass, known: &mut LongRow<F>, _: &mut Self::Sums, mut piece: Piece<'_, F>) {
+    fn part(self, pass: Pass, known: &mut LongRow<F>, _: &mut Self::Sums, piece: Piece<'_, F>) {
         let part = piece.part;
         match pass {
             Pass::Rivals => {
-                for part in part.each() {
-                    let piece = piece.block(part);
-                    let rivals = match part.offset_of(known.label) {
-                        Some(offset) => without(offset, piece.scores, &mut piece.work.values),
-                        None => piece.scores,
-                    };
-                    let (largest, any_nan) = largest_and_any_nan(rivals);
-                    let is_ahead = known.rival.look_at(part, largest);
-                    if is_ahead && piece.wants_gradient {
-                        known.rival_class = known.rival.class(part, rivals);
-                    }
-                    known.any_nan |= any_nan;
+                let rivals = match part.offset_of(known.label) {
+                    Some(offset) => without(offset, piece.scores, &mut piece.work.values),
+                    None => piece.scores,
+                };
+                let (largest, any_nan) = largest_and_any_nan(rivals);
+                let is_ahead = known.rival.look_at(part, largest);
+                if is_ahead && piece.wants_gradient {
+                    known.rival_class = known.rival.class(part, rivals);
                 }
+                known.any_nan |= any_nan;
             }
             Pass::Gradient => {
                 piece.gradient.fill(known.elsewhere());

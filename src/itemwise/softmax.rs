@@ -15,8 +15,8 @@ pub(crate) use across::{Beside, Scales, look_across, summaries_across, terms_acr
 use crate::Float;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    Access, AnyRowKernel, Band, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part, Piece,
-    ROWS, Rooms, RowKernel, Sink, Source, Way,
+    Access, AnyRowKernel, BLOCK, Band, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
+    Piece, ROWS, Rooms, RowKernel, SECTION, Sink, Source, Way,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -257,6 +257,9 @@ pub(crate) const TERMS: Access = Access {
     across: true,
     ..Access::NONE
 };
+
+/// How many blocks the passes see [at once](RowKernel::AT_ONCE): all of a section.
+pub(crate) const AT_ONCE: usize = SECTION / BLOCK;
 
 /// What is known of a long row between its parts: after the terms, its summary.
 #[derive(Clone)]

@@ -88,8 +88,8 @@ impl<const N: usize> Sums for [Lanes; N] {
 }
 
 /// What a pass of a kernel sees of a row: slices of the length of the part, empty where the pass has no use for them. That
-/// may be up to a section of a row, and for a pass that makes use of the gradient alone all of it; room to work in is there
-/// for a [block](Piece::block).
+/// may be [several blocks](RowKernel::AT_ONCE), and for a pass that makes use of the gradient alone all of a row; the room
+/// to work in is for [one](Piece::block).
 pub(crate) struct Piece<'a, F> {
     pub(crate) part: Part,
     /// How many elements lie before the end of the row.

@@ -8,7 +8,7 @@ use ndarray::{Axis, Slice};
 use super::across::{Stage, across_stage};
 use super::band::{Access, Band, Gradient, Lines, Piece, Sink, Sums, begin, finish};
 use super::copies::{Copies, Room, copy_of, copy_part, copy_part_back, pad, part_of};
-use super::parts::{BLOCK, Part, Parts, SECTION, sections};
+use super::parts::{Part, Parts, sections};
 use super::{ABREAST, IN_TURN, RowKernel, TOGETHER};
 use crate::engine::simd;
 use crate::float::Float;
@@ -170,7 +170,7 @@ impl<F: Float, K: RowKernel<F>> InTurn<'_, '_, '_, '_, F, K> {
         let at_once = if turn.in_place || is_copied {
             1
         } else {
-            SECTION / BLOCK
+            K::AT_ONCE
         };
         for (row, known) in rows.clone().zip(&mut known[rows.clone()]) {
             let mut lines = band.lines(row, turn.access);

@@ -92,6 +92,9 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
     }
     /// What is known of a long row before the first pass; `score` is for the score of a class that is needed so early.
     fn begin(self, item: Item<F>, score: impl Fn(usize) -> F) -> Self::Known;
+    /// How many [blocks](BLOCK) of a contiguous row a part of a pass is at most: several, where it does not begin and end
+    /// with work of its own for each.
+    const AT_ONCE: usize = 1;
     /// A part of a pass; its gradient is that times the coefficient.
     fn part(
         self,
