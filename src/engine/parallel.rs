@@ -1,5 +1,8 @@
 //! Work that is divided along a fixed tree, on one thread or on several.
 
+#[cfg(feature = "rayon")]
+mod outside;
+
 use super::reduce::Pair;
 
 /// How many elements, or items, a leaf of the tree has: sums depend on it, so it is the same everywhere.
@@ -10,6 +13,10 @@ pub(crate) const CHUNK: usize = 4096;
 /// In a loop of calls the pool's threads are still awake: 25 µs of squared errors then take 18 µs on two cores. Where they
 /// have fallen asleep, waking them takes 10 to 20 µs, and such a call lasts 50 µs in place of 40.
 const WORTH_A_THREAD: f64 = 12_000.0;
+
+/// Up to so many nanoseconds, it matters more that no thread waits for another one to wake up than that none is interrupted.
+#[cfg(feature = "rayon")]
+const BRIEF: f64 = 500_000.0;
 
 /// Something to do that divides itself in a way that depends on nothing but its size.
 pub(crate) trait Divisible: Sized + Send {
@@ -24,7 +31,15 @@ pub(crate) trait Divisible: Sized + Send {
 /// Does all of it. `cost` is a rough number of nanoseconds an element takes on one core; it decides only where the
 /// work is done.
 pub(crate) fn run<W: Divisible>(work: W, cost: f32) -> Pair {
-    let grain = grain(work.size(), cost);
+    let size = work.size();
+    let grain = grain(size, cost);
+    #[cfg(feature = "rayon")]
+    if size > grain && is_brief_from_outside(size, cost) {
+        let threads = threads();
+        // Where this thread and one more do all, that one gets no help.
+        let of_pool = if threads > 2 { grain } else { usize::MAX };
+        return outside::share(work, threads, of_pool);
+    }
     divide(work, grain)
 }
 
@@ -49,10 +64,16 @@ pub(crate) fn grain(size: usize, cost: f32) -> usize {
     if !is_worth_threads(size as f64 * f64::from(cost)) {
         return usize::MAX;
     }
-    // A few pieces for each thread, so that one that was interrupted does not hold up the rest.
-    let pieces = 8 * rayon::current_num_threads();
+    let threads = threads();
+    let share = if threads.is_power_of_two() && is_brief_from_outside(size, cost) {
+        // One for each, though halves are not quite equal.
+        (size + size / 4) / threads
+    } else {
+        // A few for each thread, so that one that was interrupted does not hold up the rest.
+        size / (8 * threads)
+    };
     let least = (WORTH_A_THREAD / 2.0 / f64::from(cost).max(1e-3)) as usize;
-    (size / pieces).max(least)
+    share.max(least)
 }
 
 #[cfg(not(feature = "rayon"))]
@@ -76,16 +97,32 @@ pub(crate) fn threads() -> usize {
     1
 }
 
+/// Whether work is that of a thread which is none of a pool's, and brief.
 #[cfg(feature = "rayon")]
-pub(crate) fn join<A: Send, B: Send>(
+fn is_brief_from_outside(size: usize, cost: f32) -> bool {
+    !is_inside() && size as f64 * f64::from(cost) <= BRIEF
+}
+
+/// Whether this is a thread of a pool.
+#[cfg(feature = "rayon")]
+fn is_inside() -> bool {
+    rayon::current_thread_index().is_some()
+}
+
+#[cfg(feature = "rayon")]
+pub(crate) fn join<A: Send, B: Send + Default>(
     left: impl FnOnce() -> A + Send,
     right: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    rayon::join(left, right)
+    if is_inside() {
+        rayon::join(left, right)
+    } else {
+        outside::join(left, right)
+    }
 }
 
 #[cfg(not(feature = "rayon"))]
-pub(crate) fn join<A: Send, B: Send>(
+pub(crate) fn join<A: Send, B: Send + Default>(
     left: impl FnOnce() -> A + Send,
     right: impl FnOnce() -> B + Send,
 ) -> (A, B) {
