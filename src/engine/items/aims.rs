@@ -86,6 +86,14 @@ fn of_rows<F: Float>(
     any
 }
 
+/// Sets to 0 what belongs to items that are left out: without a branch, which cannot be foretold.
+#[inline(always)]
+pub(super) fn clear_left_out<F: Float>(values: &mut [F], left_out: &[bool]) {
+    for (value, &is_left_out) in values.iter_mut().zip(left_out) {
+        *value = if is_left_out { F::zero() } else { *value };
+    }
+}
+
 /// The factors of the gradients, from `start` on, and whether there is an item without weight, which is left out.
 pub(super) fn factors<'b, F: Float>(
     work: &Work<'_, F>,
@@ -124,10 +132,10 @@ impl<F: Float> simd::Work for Factors<'_, F> {
             *left_out |= is_weightless;
             any |= is_weightless;
         }
-        for (weight, &is_left_out) in self.weights.iter_mut().zip(&*self.left_out) {
-            let coefficient = F::coefficient(*weight, self.divisor);
-            *weight = if is_left_out { F::zero() } else { coefficient };
+        for weight in &mut *self.weights {
+            *weight = F::coefficient(*weight, self.divisor);
         }
+        clear_left_out(self.weights, self.left_out);
         any
     }
 }

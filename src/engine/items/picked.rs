@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 
-use super::aims::{Aims, aims, factors};
+use super::aims::{Aims, aims, clear_left_out, factors};
 use super::operands::Rows;
 use super::{BATCH, Work};
 use crate::engine::rows::Coefficients;
@@ -40,11 +40,8 @@ pub(super) fn picked<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Wo
         let wanted = out.is_some().then_some(&mut *derivatives);
         work.kernel.picked(losses, wanted);
         if any_left_out || any_weightless {
-            let of_items = losses.iter_mut().zip(&mut *derivatives);
-            for ((loss, derivative), &is_left_out) in of_items.zip(&*left_out) {
-                *loss = if is_left_out { F::zero() } else { *loss };
-                *derivative = if is_left_out { F::zero() } else { *derivative };
-            }
+            clear_left_out(losses, left_out);
+            clear_left_out(derivatives, left_out);
         }
         if let Some(out) = &mut out {
             scatter(derivatives, factors, labels, out);

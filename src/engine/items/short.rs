@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayViewMut2, Axis, Slice};
 
-use super::aims::{Aims, aims, factors};
+use super::aims::{Aims, aims, clear_left_out, factors};
 use super::operands::Rows;
 use super::targets::Targets;
 use super::{BATCH, Work};
@@ -143,11 +143,10 @@ fn leave_out<F: Float>(
     losses: &mut [F],
     gradient: Option<ArrayViewMut2<'_, F>>,
 ) {
-    // No branch on a single item, which cannot be foretold.
+    clear_left_out(losses, left_out);
     let mut items = [0; BATCH];
     let mut count = 0;
-    for (item, (loss, &is_left_out)) in losses.iter_mut().zip(left_out).enumerate() {
-        *loss = if is_left_out { F::zero() } else { *loss };
+    for (item, &is_left_out) in left_out.iter().enumerate() {
         if let Some(next) = items.get_mut(count) {
             *next = item;
         }
