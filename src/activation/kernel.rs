@@ -183,6 +183,55 @@ impl<F: Float> LongRow<F> {
         }
     }
 
+    /// A part of the pass for the sum.
+    #[inline(always)]
+    fn add_products<A: Activation>(&self, piece: Piece<'_, F>, sum: &mut Lanes) {
+        let inverse = self.softmax.summary().inverse;
+        let blocks = piece.gradient.chunks(BLOCK);
+        let blocks = blocks.zip(piece.targets.chunks(BLOCK));
+        for (part, (terms, cotangents)) in piece.part.each().zip(blocks) {
+            let products = &mut piece.work.values[..part.len];
+            let inputs = terms.iter().zip(cotangents);
+            for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
+                *product = A::part(term * inverse, cotangent);
+            }
+            if let Some(offset) = self.softmax.maximal_in(part) {
+                let term = self.softmax.maximal_term;
+                products[offset] = A::part(term * inverse, cotangents[offset]);
+            }
+            F::accumulate(sum, products);
+        }
+    }
+
+    /// A part of the pass for the gradient.
+    #[inline(always)]
+    fn write_elements<A: Activation>(&self, piece: Piece<'_, F>) {
+        let of_row = self.of_row();
+        let (zero, coefficient) = (F::zero(), self.coefficient);
+        let Piece {
+            part,
+            scores,
+            targets,
+            gradient,
+            ..
+        } = piece;
+        let others = if A::READS_LOGITS { scores } else { targets };
+        if others.is_empty() {
+            for out in gradient.iter_mut() {
+                *out = A::element(&of_row, *out, zero) * coefficient;
+            }
+        } else {
+            for (out, &other) in gradient.iter_mut().zip(others) {
+                *out = A::element(&of_row, *out, other) * coefficient;
+            }
+        }
+        if let Some(offset) = self.softmax.maximal_in(part) {
+            let term = self.softmax.maximal_term;
+            let other = others.get(offset).copied().unwrap_or(zero);
+            gradient[offset] = A::element(&of_row, term, other) * coefficient;
+        }
+    }
+
     /// Adds the sum of a section.
     #[inline(always)]
     fn add(&mut self, sum: &Lanes) {
@@ -398,63 +447,24 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
         [sum]: &mut Self::Sums,
         mut piece: Piece<'_, F>,
     ) {
-        if let Pass::Terms = pass {
-            let scores = piece.scores;
-            if !known.softmax.is_defined() {
-                known.any_nan |= scores.iter().fold(false, |any, x| any | x.is_nan());
-            }
-            known.softmax.terms(piece, sum);
-            return;
-        }
-        if let (Pass::Sum | Pass::Gradient, false) = (pass, A::READS_LOGITS) {
-            known.softmax.recall(&mut piece);
-        }
-        let Piece {
-            part,
-            scores,
-            targets,
-            gradient,
-            work,
-            ..
-        } = piece;
         match pass {
-            Pass::Maximum => known.softmax.look(part, scores),
-            Pass::Terms => {}
-            Pass::Sum | Pass::Gradient if !A::READS_LOGITS && !known.softmax.is_defined() => {}
-            Pass::Sum => {
-                let summary = known.softmax.summary();
-                let sum = sum.in_memory();
-                let blocks = gradient.chunks(BLOCK).zip(targets.chunks(BLOCK));
-                for (block, (terms, cotangents)) in part.each().zip(blocks) {
-                    let products = &mut work.values[..block.len];
-                    let inputs = terms.iter().zip(cotangents);
-                    for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
-                        *product = A::part(term * summary.inverse, cotangent);
-                    }
-                    if let Some(offset) = known.softmax.maximal_in(block) {
-                        let term = known.softmax.maximal_term;
-                        products[offset] = A::part(term * summary.inverse, cotangents[offset]);
-                    }
-                    F::accumulate(sum, products);
+            Pass::Maximum => known.softmax.look(piece.part, piece.scores),
+            Pass::Terms => {
+                if !known.softmax.is_defined() {
+                    known.any_nan |= piece.scores.iter().fold(false, |any, x| any | x.is_nan());
                 }
+                known.softmax.terms(piece, sum);
             }
-            Pass::Gradient => {
-                let of_row = known.of_row();
-                let (zero, coefficient) = (F::zero(), known.coefficient);
-                let others = if A::READS_LOGITS { scores } else { targets };
-                if others.is_empty() {
-                    for out in gradient.iter_mut() {
-                        *out = A::element(&of_row, *out, zero) * coefficient;
-                    }
-                } else {
-                    for (out, &other) in gradient.iter_mut().zip(others) {
-                        *out = A::element(&of_row, *out, other) * coefficient;
+            Pass::Sum | Pass::Gradient => {
+                if !A::READS_LOGITS {
+                    known.softmax.recall(&mut piece);
+                    if !known.softmax.is_defined() {
+                        return;
                     }
                 }
-                if let Some(offset) = known.softmax.maximal_in(part) {
-                    let term = known.softmax.maximal_term;
-                    let other = others.get(offset).copied().unwrap_or(zero);
-                    gradient[offset] = A::element(&of_row, term, other) * coefficient;
+                match pass {
+                    Pass::Sum => known.add_products::<A>(piece, sum.in_memory()),
+                    _ => known.write_elements::<A>(piece),
                 }
             }
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::{Divisible, divide};
 use crate::engine::reduce::Pair;
 
-/// What is less than this part of all work is not worth to be divided.
+/// A smaller part of all work than this is not worth a further division.
 const LEAST: usize = 16;
 
 /// Leaves the right half to the pool and does the left one.
@@ -64,13 +64,14 @@ pub(super) fn share<W: Divisible>(work: W, shares: usize, grain: usize) -> Pair 
         theirs,
         last,
     } = Shares::of(work, shares);
-    let all = |works: Vec<W>, grain: usize| -> Vec<Pair> {
-        works.into_iter().map(|work| divide(work, grain)).collect()
-    };
     let (mut ours, mut theirs) = if theirs.is_empty() {
-        (all(ours, usize::MAX), Vec::new())
+        (one_by_one(ours), Vec::new())
     } else {
-        join(|| all(ours, usize::MAX), || all(theirs, grain))
+        let theirs = || match grain {
+            usize::MAX => one_by_one(theirs),
+            _ => side_by_side(theirs, grain),
+        };
+        join(|| one_by_one(ours), theirs)
     };
     let mut next = |side: Side| match side {
         Side::Ours => ours.pop(),
@@ -86,6 +87,21 @@ pub(super) fn share<W: Divisible>(work: W, shares: usize, grain: usize) -> Pair 
         };
     }
     sum
+}
+
+fn one_by_one<W: Divisible>(works: Vec<W>) -> Vec<Pair> {
+    let sums = works.into_iter().map(|work| divide(work, usize::MAX));
+    sums.collect()
+}
+
+fn side_by_side<W: Divisible>(works: Vec<W>, grain: usize) -> Vec<Pair> {
+    let mut sums = vec![Pair::ZERO; works.len()];
+    rayon::scope(|scope| {
+        for (work, sum) in works.into_iter().zip(&mut sums) {
+            scope.spawn(move |_| *sum = divide(work, grain));
+        }
+    });
+    sums
 }
 
 #[derive(Clone, Copy)]
