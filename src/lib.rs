@@ -83,8 +83,7 @@
 //!
 //! # Features
 //!
-//! `rayon` (default): arrays that are large enough for it to pay are spread over the threads of the current rayon pool. A
-//! thread that belongs to none leaves a part to the global pool and does the rest itself.
+//! `rayon` (default): arrays that are large enough for it to pay are spread over the threads of the current rayon pool.
 #![forbid(unsafe_code)]
 
 mod accuracy;

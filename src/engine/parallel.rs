@@ -35,10 +35,7 @@ pub(crate) fn run<W: Divisible>(work: W, cost: f32) -> Pair {
     let grain = grain(size, cost);
     #[cfg(feature = "rayon")]
     if size > grain && is_brief_from_outside(size, cost) {
-        let threads = threads();
-        // Where this thread and one more do all, that one gets no help.
-        let of_pool = if threads > 2 { grain } else { usize::MAX };
-        return outside::share(work, threads, of_pool);
+        return outside::share(work, threads());
     }
     divide(work, grain)
 }
@@ -65,7 +62,7 @@ pub(crate) fn grain(size: usize, cost: f32) -> usize {
         return usize::MAX;
     }
     let threads = threads();
-    let share = if threads.is_power_of_two() && is_brief_from_outside(size, cost) {
+    let share = if is_brief_from_outside(size, cost) {
         // One for each, though halves are not quite equal.
         (size + size / 4) / threads
     } else {
@@ -97,34 +94,43 @@ pub(crate) fn threads() -> usize {
     1
 }
 
-/// Whether work is that of a thread which is none of a pool's, and brief.
+/// Whether work is brief and that of a thread which is none of the pool's, so that it does a half of it.
 #[cfg(feature = "rayon")]
 fn is_brief_from_outside(size: usize, cost: f32) -> bool {
-    !is_inside() && size as f64 * f64::from(cost) <= BRIEF
+    shares_from_outside() && size as f64 * f64::from(cost) <= BRIEF
 }
 
-/// Whether this is a thread of a pool.
+/// Whether a thread that is none of the pool's does a half of the work: with more than two threads, each would divide what
+/// is left to it, and while it waits for a part, begin the work of other callers on top of its own stack.
 #[cfg(feature = "rayon")]
-fn is_inside() -> bool {
-    rayon::current_thread_index().is_some()
+fn shares_from_outside() -> bool {
+    rayon::current_thread_index().is_none() && threads() == 2
 }
 
 #[cfg(feature = "rayon")]
-pub(crate) fn join<A: Send, B: Send + Default>(
+pub(crate) fn join<A: Send, B: Send>(
     left: impl FnOnce() -> A + Send,
     right: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    if is_inside() {
-        rayon::join(left, right)
-    } else {
-        outside::join(left, right)
-    }
+    rayon::join(left, right)
 }
 
 #[cfg(not(feature = "rayon"))]
-pub(crate) fn join<A: Send, B: Send + Default>(
+pub(crate) fn join<A: Send, B: Send>(
     left: impl FnOnce() -> A + Send,
     right: impl FnOnce() -> B + Send,
 ) -> (A, B) {
     (left(), right())
+}
+
+/// [`join`] of halves that are not divided any further.
+pub(crate) fn join_undivided<A: Send, B: Send + Default>(
+    left: impl FnOnce() -> A + Send,
+    right: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    #[cfg(feature = "rayon")]
+    if shares_from_outside() {
+        return outside::join(left, right);
+    }
+    join(left, right)
 }

@@ -312,10 +312,13 @@ fn fill<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
         if middle < items {
             let (left_losses, right_losses) = losses.split_at_mut(middle);
             let (left, right) = rows.divide(middle);
-            parallel::join(
-                || fill(left, left_losses, work),
-                || fill(right, right_losses, work),
-            );
+            let left = || fill(left, left_losses, work);
+            let right = || fill(right, right_losses, work);
+            if middle <= work.grain {
+                parallel::join_undivided(left, right);
+            } else {
+                parallel::join(left, right);
+            }
             return;
         }
     }

@@ -55,9 +55,8 @@ fn wait_briefly(is_done: &AtomicBool) {
     }
 }
 
-/// Does one share of all on this thread, the leaves that come first, and leaves the rest to the pool, where pieces of up to
-/// `grain` elements are not divided.
-pub(super) fn share<W: Divisible>(work: W, shares: usize, grain: usize) -> Pair {
+/// Does one share of all on this thread, the leaves that come first, and leaves the rest to one of the pool.
+pub(super) fn share<W: Divisible>(work: W, shares: usize) -> Pair {
     let Shares {
         path,
         ours,
@@ -67,11 +66,7 @@ pub(super) fn share<W: Divisible>(work: W, shares: usize, grain: usize) -> Pair 
     let (mut ours, mut theirs) = if theirs.is_empty() {
         (one_by_one(ours), Vec::new())
     } else {
-        let theirs = || match grain {
-            usize::MAX => one_by_one(theirs),
-            _ => side_by_side(theirs, grain),
-        };
-        join(|| one_by_one(ours), theirs)
+        join(|| one_by_one(ours), || one_by_one(theirs))
     };
     let mut next = |side: Side| match side {
         Side::Ours => ours.pop(),
@@ -92,16 +87,6 @@ pub(super) fn share<W: Divisible>(work: W, shares: usize, grain: usize) -> Pair 
 fn one_by_one<W: Divisible>(works: Vec<W>) -> Vec<Pair> {
     let sums = works.into_iter().map(|work| divide(work, usize::MAX));
     sums.collect()
-}
-
-fn side_by_side<W: Divisible>(works: Vec<W>, grain: usize) -> Vec<Pair> {
-    let mut sums = vec![Pair::ZERO; works.len()];
-    rayon::scope(|scope| {
-        for (work, sum) in works.into_iter().zip(&mut sums) {
-            scope.spawn(move |_| *sum = divide(work, grain));
-        }
-    });
-    sums
 }
 
 #[derive(Clone, Copy)]
@@ -212,12 +197,10 @@ mod tests {
                 };
                 let whole = divide(work, usize::MAX);
                 for shares in [2, 3, 8] {
-                    for grain in [usize::MAX, size / 16] {
-                        let sum = share(work, shares, grain);
-                        let bits = [(sum.hi, whole.hi), (sum.lo, whole.lo)];
-                        for (found, expected) in bits {
-                            assert_eq!(found.to_bits(), expected.to_bits(), "{size} {leaf}");
-                        }
+                    let sum = share(work, shares);
+                    let bits = [(sum.hi, whole.hi), (sum.lo, whole.lo)];
+                    for (found, expected) in bits {
+                        assert_eq!(found.to_bits(), expected.to_bits(), "{size} {leaf}");
                     }
                 }
             }
