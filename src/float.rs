@@ -78,6 +78,10 @@ pub trait Arithmetic: Copy + Transposed {
     /// Adds values none of which is negative, with at most two roundings each before they reach the lanes: see
     /// [`Lanes::add_stripes`].
     fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]);
+    /// Adds to a lane's sum that of another one, as [`total_of_section`](Self::total_of_section) does.
+    fn join_lane(hi: &mut f64, lo: &mut f64, other: (f64, f64));
+    /// What the sum of all lanes comes to, as [`total_of_section`](Self::total_of_section) has it.
+    fn total_of_lane(hi: f64, lo: f64) -> f64;
     /// The sum of the lanes of a section of a row, to 53 bits at least.
     fn total_of_section(lanes: &Lanes) -> Pair;
     /// Adds the sum of the next section of a row.
@@ -126,6 +130,16 @@ impl Arithmetic for f32 {
     #[inline(always)]
     fn accumulate(lanes: &mut Lanes, values: &[Self]) {
         lanes.add_each(values, |x| x as f64);
+    }
+
+    #[inline(always)]
+    fn join_lane(hi: &mut f64, _lo: &mut f64, (other, _): (f64, f64)) {
+        *hi += other;
+    }
+
+    #[inline(always)]
+    fn total_of_lane(hi: f64, _lo: f64) -> f64 {
+        hi
     }
 
     #[inline(always)]
@@ -199,6 +213,18 @@ impl Arithmetic for f64 {
     #[inline(always)]
     fn accumulate(lanes: &mut Lanes, values: &[Self]) {
         lanes.add_each_compensated(values, |x| (x, 0.0));
+    }
+
+    #[inline(always)]
+    fn join_lane(hi: &mut f64, lo: &mut f64, (other_hi, other_lo): (f64, f64)) {
+        add_compensated(hi, lo, (other_hi, other_lo));
+    }
+
+    #[inline(always)]
+    fn total_of_lane(hi: f64, lo: f64) -> f64 {
+        // The value of a settled pair, without a branch.
+        let sum = hi + lo;
+        if sum.is_finite() { sum } else { hi }
     }
 
     #[inline(always)]

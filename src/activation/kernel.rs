@@ -1,16 +1,17 @@
 //! Activations along the classes, as kernels: their arithmetic in rows of logits.
 
 use std::hint::black_box;
+use std::marker::PhantomData;
 
 use crate::Float;
 use crate::compiled::OfItems;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    ABREAST, Access, AnyRowKernel, BLOCK, Columns, Dense, Gradient, Group, GroupTargets, Item,
-    ItemKernel, LanesAcross, Maxima, Piece, Present, ROWS, RowKernel, abreast, transpose,
-    transpose_back, update,
+    ABREAST, Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
+    LanesAcross, Maxima, Panel, Piece, Present, ROWS, RowKernel, Summands, abreast, sums,
+    transpose, transpose_back, update,
 };
-use crate::itemwise::softmax::{self, Pass, Summary, summaries_across};
+use crate::itemwise::softmax::{self, GroupSummary, Pass, Summary, summaries_across};
 
 /// What an element of the result needs to know of its row.
 #[derive(Clone, Copy)]
@@ -185,12 +186,17 @@ impl<F: Float> LongRow<F> {
 
     /// A part of the pass for the sum.
     #[inline(always)]
-    fn add_products<A: Activation>(&self, piece: Piece<'_, F>, sum: &mut Lanes) {
+    fn add_products<A: Activation>(&self, mut piece: Piece<'_, F>, sum: &mut Lanes) {
         let inverse = self.softmax.summary().inverse;
-        let blocks = piece.gradient.chunks(BLOCK);
-        let blocks = blocks.zip(piece.targets.chunks(BLOCK));
-        for (part, (terms, cotangents)) in piece.part.each().zip(blocks) {
-            let products = &mut piece.work.values[..part.len];
+        for part in piece.part.each() {
+            let Piece {
+                gradient: terms,
+                targets: cotangents,
+                order,
+                work,
+                ..
+            } = piece.block(part);
+            let products = &mut work.values[..part.len];
             let inputs = terms.iter().zip(cotangents);
             for (product, (&term, &cotangent)) in products.iter_mut().zip(inputs) {
                 *product = A::part(term * inverse, cotangent);
@@ -199,7 +205,7 @@ impl<F: Float> LongRow<F> {
                 let term = self.softmax.maximal_term;
                 products[offset] = A::part(term * inverse, cotangents[offset]);
             }
-            F::accumulate(sum, products);
+            sum.add_row(products, order);
         }
     }
 
@@ -250,6 +256,27 @@ impl<F: Float> AsMut<softmax::LongRow<F>> for LongRow<F> {
     #[inline(always)]
     fn as_mut(&mut self) -> &mut softmax::LongRow<F> {
         &mut self.softmax
+    }
+}
+
+/// What the rows of a group sum up.
+struct Products<'a, F: Float, A> {
+    terms: &'a Panel<F>,
+    others: &'a Panel<F>,
+    summary: &'a GroupSummary<F>,
+    activation: PhantomData<A>,
+}
+
+impl<F: Float, A: Activation> Summands<F> for Products<'_, F, A> {
+    #[inline(always)]
+    fn of(&self, class: usize) -> [F; ROWS] {
+        let (terms, others) = (&self.terms[class], &self.others[class]);
+        let mut products = [F::zero(); ROWS];
+        for i in 0..ROWS {
+            let probability = terms[i] * self.summary.row(i).inverse;
+            products[i] = A::part(probability, others[i]);
+        }
+        products
     }
 }
 
@@ -316,6 +343,10 @@ fn elements_across<F: Float, A: Activation>(
 }
 
 impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
+    fn rows_like_a_group(classes: usize) -> usize {
+        softmax::rows_like_a_group::<F>(classes)
+    }
+
     #[inline(always)]
     fn group(self, mut group: Group<'_, F>) {
         let panel = &mut group.panel[..group.classes];
@@ -334,19 +365,19 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
             }
         }
         let summary = softmax::group(panel, Maxima::of(panel));
-        let (mut dots, mut rests) = ([0.0; ROWS], [0.0; ROWS]);
+        let mut dots = [0.0; ROWS];
         if A::SUMS_UP {
-            for (terms, others) in panel.iter().zip(second.iter()) {
-                for i in 0..ROWS {
-                    let probability = terms[i] * summary.row(i).inverse;
-                    let part = A::part(probability, others[i]);
-                    F::add_to(&mut dots[i], &mut rests[i], part);
-                }
-            }
+            let products = Products::<F, A> {
+                terms: panel,
+                others: second,
+                summary: &summary,
+                activation: PhantomData,
+            };
+            dots = sums(panel.len(), &products);
         }
         let (mut dot, mut log_sums) = ([F::zero(); ROWS], [F::zero(); ROWS]);
         for i in 0..ROWS {
-            dot[i] = F::narrow(dots[i] + rests[i]);
+            dot[i] = F::narrow(dots[i]);
             let known = Known {
                 summary: summary.row(i),
                 dot: dot[i],
@@ -463,7 +494,7 @@ impl<F: Float, A: Activation> RowKernel<F> for AlongClasses<A> {
                     }
                 }
                 match pass {
-                    Pass::Sum => known.add_products::<A>(piece, sum.in_memory()),
+                    Pass::Sum => known.add_products::<A>(piece, sum),
                     _ => known.write_elements::<A>(piece),
                 }
             }

@@ -9,11 +9,35 @@ use std::array::from_fn;
 use std::ops::Add;
 
 use super::parallel::CHUNK;
+use crate::float::Arithmetic;
 
 /// How many running sums there are side by side.
 pub(crate) const LANES: usize = 16;
 /// How many terms of a softmax the lanes take at a time.
 pub(crate) const STRIPE: usize = 4 * LANES;
+
+/// In which order the classes of a row are added up: by their number alone, so that a row has the same bits in a group of
+/// others and singly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Few classes, which is quicker in a group.
+    OneByOne,
+    ByLanes,
+}
+
+impl Order {
+    /// Rows of at most so many classes are added up one by one.
+    pub(crate) const FEW: usize = STRIPE;
+
+    #[inline(always)]
+    pub(crate) fn of(classes: usize) -> Self {
+        if classes <= Self::FEW {
+            Self::OneByOne
+        } else {
+            Self::ByLanes
+        }
+    }
+}
 
 /// An unevaluated sum `hi + lo`.
 #[doc(hidden)]
@@ -231,7 +255,7 @@ impl Lanes {
     }
 
     /// Adds values [`STRIPE`] at a time, of which each lane has four, summed up pair by pair before they are added. Of what is
-    /// left over, which is a multiple of half as many, it has two.
+    /// left over it has two, as if zeros followed.
     #[inline(always)]
     pub(crate) fn add_stripes<T: Copy + Default + Add<Output = T>>(
         &mut self,
@@ -250,7 +274,12 @@ impl Lanes {
                 add(&mut hi[i], &mut lo[i], sums[i]);
             }
         }
-        for x in rest.as_chunks::<{ STRIPE / 2 }>().0 {
+        for rest in rest.chunks(STRIPE / 2) {
+            let mut copy = [T::default(); STRIPE / 2];
+            let x = rest.first_chunk().unwrap_or_else(|| {
+                copy[..rest.len()].copy_from_slice(rest);
+                &copy
+            });
             let mut sums = [T::default(); LANES];
             for i in 0..LANES {
                 sums[i] = x[i] + x[i + LANES];
@@ -260,6 +289,33 @@ impl Lanes {
             }
         }
         *self = Self { hi, lo };
+    }
+
+    /// Adds the values of a row.
+    #[inline(always)]
+    pub(crate) fn add_row<F: Arithmetic>(&mut self, values: &[F], order: Order) {
+        match order {
+            Order::OneByOne => self.add_one_by_one(values),
+            Order::ByLanes => F::accumulate(self.in_memory(), values),
+        }
+    }
+
+    /// Adds the terms of a softmax over a row.
+    #[inline(always)]
+    pub(crate) fn add_terms<F: Arithmetic>(&mut self, terms: &[F], order: Order) {
+        match order {
+            Order::OneByOne => self.add_one_by_one(terms),
+            Order::ByLanes => F::accumulate_terms(self.in_memory(), terms),
+        }
+    }
+
+    #[inline(always)]
+    fn add_one_by_one<F: Arithmetic>(&mut self, values: &[F]) {
+        let [mut hi, mut lo] = [self.hi[0], self.lo[0]];
+        for &value in values {
+            F::add_to(&mut hi, &mut lo, value);
+        }
+        [self.hi[0], self.lo[0]] = [hi, lo];
     }
 
     /// The sum of all lanes, along a fixed tree.

@@ -317,7 +317,7 @@ mod tests {
             ("sigmoid", sigmoid(&x)?.to_vec()),
             ("aggregate", vec![aggregate(&x, Aggregate::Sum)?]),
         ];
-        for (items, classes) in [(33, 10), (70, 3), (35, 128), (3, 1021)] {
+        for (items, classes) in [(33, 10), (70, 3), (35, 128), (64, 150), (3, 1021)] {
             let shape = (items, classes);
             let labels = numbers(items, 3)
                 .map(|u| (u * classes as f64) as usize)

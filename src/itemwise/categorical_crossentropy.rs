@@ -1,12 +1,14 @@
 //! Categorical cross-entropy of probabilities.
 
+use std::ops::Range;
+
 use ndarray::{Array, ArrayView, Dimension};
 
 use super::{ClassTargetShape, IgnoreLabel, ItemwiseLoss};
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
     ABREAST, Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Piece, Present, ROWS, RowKernel, abreast, transpose,
+    LanesAcross, Piece, Present, ROWS, RowKernel, abreast, spans, sums, transpose,
 };
 use crate::math::{ln, ln_of_normal};
 use crate::{Float, LossError, Target};
@@ -73,13 +75,30 @@ fn each_term<F: Float, const ORDINARY: bool>(
     targets: &[F],
     factor: F,
     values: &mut [F],
+    mut derivatives: Option<&mut [F]>,
+) {
+    let inputs = [predictions, targets];
+    let (most, last) = spans(values.len());
+    if let Some(last) = last {
+        let derivatives = derivatives.as_deref_mut();
+        span_of_terms::<F, ORDINARY>(last, inputs, factor, values, derivatives);
+    }
+    span_of_terms::<F, ORDINARY>(most, inputs, factor, values, derivatives);
+}
+
+#[inline(always)]
+fn span_of_terms<F: Float, const ORDINARY: bool>(
+    span: Range<usize>,
+    [predictions, targets]: [&[F]; 2],
+    factor: F,
+    values: &mut [F],
     derivatives: Option<&mut [F]>,
 ) {
-    let inputs = predictions.iter().zip(targets);
-    let outputs = values.iter_mut();
+    let inputs = predictions[span.clone()].iter().zip(&targets[span.clone()]);
+    let outputs = values[span.clone()].iter_mut();
     match derivatives {
         Some(derivatives) => {
-            for ((value, g), (&p, &t)) in outputs.zip(derivatives).zip(inputs) {
+            for ((value, g), (&p, &t)) in outputs.zip(&mut derivatives[span]).zip(inputs) {
                 let (of_class, derivative) = if ORDINARY {
                     ordinary_term(p, t)
                 } else {
@@ -117,6 +136,14 @@ impl<F: Float> ItemKernel<F> for CategoricalCrossentropy {
 }
 
 impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
+    fn rows_like_a_group(classes: usize) -> usize {
+        if size_of::<F>() <= size_of::<f32>() {
+            2 + classes / 5
+        } else {
+            2 + classes / 6
+        }
+    }
+
     const PICKS: bool = true;
 
     #[inline(always)]
@@ -156,15 +183,9 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         // The sums of all rows side by side.
         let of_classes = &mut group.target_panel[..classes];
         transpose(values, of_classes);
-        let (mut sums, mut rests) = ([0.0; ROWS], [0.0; ROWS]);
-        for values in of_classes.iter() {
-            for i in 0..ROWS {
-                F::add_to(&mut sums[i], &mut rests[i], values[i]);
-            }
-        }
+        let losses = sums(classes, &*of_classes);
         for i in 0..ROWS {
-            let sum = sums[i] + rests[i];
-            group.losses[i] = F::narrow(if sums[i].is_finite() { sum } else { sums[i] });
+            group.losses[i] = F::narrow(losses[i]);
         }
     }
 
@@ -250,7 +271,7 @@ impl<F: Float> RowKernel<F> for CategoricalCrossentropy {
         let gradient = piece.wants_gradient.then_some(gradient);
         terms(scores, targets, known.coefficient, values, gradient);
         let [losses] = sums;
-        F::accumulate(losses.in_memory(), values);
+        losses.add_row(values, piece.order);
     }
 
     #[inline(always)]

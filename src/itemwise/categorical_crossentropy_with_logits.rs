@@ -12,8 +12,8 @@ use crate::elementwise::binary_crossentropy_with_logits::check_smoothing;
 use crate::engine::reduce::Lanes;
 use crate::engine::rows::{
     Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Maxima, Piece, ROWS, RowKernel, as_floats, scores_of_labels, transpose,
-    transpose_back,
+    LanesAcross, Maxima, Panel, Piece, ROWS, RowKernel, Summands, as_floats, scores_of_labels,
+    sums, transpose, transpose_back,
 };
 use crate::{Float, LossError, Target};
 
@@ -128,6 +128,10 @@ impl<F: Float> ItemKernel<F> for CategoricalCrossentropyWithLogits<F> {
 }
 
 impl<F: Float> RowKernel<F> for CategoricalCrossentropyWithLogits<F> {
+    fn rows_like_a_group(classes: usize) -> usize {
+        softmax::rows_like_a_group::<F>(classes)
+    }
+
     #[inline(always)]
     fn group(self, mut group: Group<'_, F>) {
         let smooth = self.smoothing != F::zero();
@@ -255,12 +259,7 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
                 }
             }
         }
-        let (mut total, mut total_rest) = ([0.0; ROWS], [0.0; ROWS]);
-        for lanes in targets.iter() {
-            for i in 0..ROWS {
-                F::add_to(&mut total[i], &mut total_rest[i], lanes[i]);
-            }
-        }
+        let total = sums(targets.len(), &*targets);
         if smooth {
             for lanes in targets.iter_mut() {
                 for t in lanes {
@@ -270,31 +269,18 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
         }
         // Distances need the logits themselves, before they become terms.
         let maxima = Maxima::of(panel);
-        let maximum = &maxima.maximum;
-        let (mut distances, mut distance_rests) = ([0.0; ROWS], [0.0; ROWS]);
-        for (scores, lanes) in panel.iter().zip(targets.iter()) {
-            let mut of_class = [zero; ROWS];
-            for i in 0..ROWS {
-                // A row where that overflows is wide, and computed alone.
-                of_class[i] = near_distance(maximum[i], scores[i], lanes[i]);
-            }
-            for i in 0..ROWS {
-                F::add_to(&mut distances[i], &mut distance_rests[i], of_class[i]);
-            }
-        }
+        let distances = Distances {
+            panel,
+            targets,
+            maximum: &maxima.maximum,
+        };
+        let distances = sums(panel.len(), &distances);
         let summary = softmax::group(panel, maxima);
         let (mut totals, mut losses) = ([zero; ROWS], [zero; ROWS]);
         for i in 0..ROWS {
-            let sum = total[i] + total_rest[i];
-            let sum = F::narrow(if total[i].is_finite() { sum } else { total[i] });
+            let sum = F::narrow(total[i]);
             totals[i] = if smooth { smoothed.total(sum) } else { sum };
-            let settled = distances[i] + distance_rests[i];
-            let settled = if distances[i].is_finite() {
-                settled
-            } else {
-                distances[i]
-            };
-            losses[i] = F::narrow(settled) + totals[i] * summary.row(i).log;
+            losses[i] = F::narrow(distances[i]) + totals[i] * summary.row(i).log;
         }
         *group.losses = losses;
         if let Some(gradient) = group.gradient.as_deref_mut() {
@@ -311,6 +297,26 @@ impl<F: Float> CategoricalCrossentropyWithLogits<F> {
             transpose_back(panel, gradient);
         }
         summary.wide
+    }
+}
+
+/// How far the logits of a group are from the maximum, times their targets.
+struct Distances<'a, F> {
+    panel: &'a Panel<F>,
+    targets: &'a Panel<F>,
+    maximum: &'a [F; ROWS],
+}
+
+impl<F: Float> Summands<F> for Distances<'_, F> {
+    #[inline(always)]
+    fn of(&self, class: usize) -> [F; ROWS] {
+        let (logits, targets) = (&self.panel[class], &self.targets[class]);
+        let mut distances = [F::zero(); ROWS];
+        for i in 0..ROWS {
+            // A row where that overflows is wide, and computed alone.
+            distances[i] = near_distance(self.maximum[i], logits[i], targets[i]);
+        }
+        distances
     }
 }
 

@@ -66,6 +66,14 @@ impl<F: Float> ItemKernel<F> for MulticlassHingeLoss<F> {
 }
 
 impl<F: Float> RowKernel<F> for MulticlassHingeLoss<F> {
+    fn rows_like_a_group(classes: usize) -> usize {
+        if size_of::<F>() <= size_of::<f32>() {
+            4 + classes / 7
+        } else {
+            8 + classes / 5
+        }
+    }
+
     #[inline(always)]
     fn group(self, group: Group<'_, F>) {
         let (zero, one) = (F::zero(), F::one());

@@ -13,10 +13,10 @@ mod across;
 pub(crate) use across::{Beside, Scales, look_across, summaries_across, terms_across};
 
 use crate::Float;
-use crate::engine::reduce::{Lanes, Pair};
+use crate::engine::reduce::{Lanes, Order, Pair};
 use crate::engine::rows::{
     Access, AnyRowKernel, BLOCK, Band, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
-    Piece, ROWS, Rooms, RowKernel, SECTION, Sink, Source, Way,
+    Piece, ROWS, Rooms, RowKernel, SECTION, Sink, Source, Way, spans, sums_of_others,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -207,25 +207,9 @@ pub(crate) fn group<F: Float>(panel: &mut [[F; ROWS]], maxima: Maxima<F>) -> Gro
     for scores in panel.iter_mut() {
         *scores = scale.terms(scores);
     }
-    let mut sums = [0.0; ROWS];
-    let mut rests = [0.0; ROWS];
-    let mut class = F::zero();
-    for terms in panel.iter() {
-        let mut others = [F::zero(); ROWS];
-        for i in 0..ROWS {
-            let (term, is_maximal) = (terms[i], maximal[i] == class);
-            others[i] = if is_maximal { F::zero() } else { term };
-        }
-        for i in 0..ROWS {
-            F::add_to(&mut sums[i], &mut rests[i], others[i]);
-        }
-        class += F::one();
-    }
-    for i in 0..ROWS {
-        sums[i] += rests[i];
-    }
+    let others = sums_of_others(panel, &maximal);
     GroupSummary {
-        rows: Summaries::new(maximum, sums, maximal_terms),
+        rows: Summaries::new(maximum, others, maximal_terms),
         scale,
         maximal,
         wide,
@@ -240,6 +224,15 @@ pub(crate) enum Pass {
     /// What else has to be added up.
     Sum,
     Gradient,
+}
+
+/// See [`RowKernel::rows_like_a_group`].
+pub(crate) fn rows_like_a_group<F>(classes: usize) -> usize {
+    if size_of::<F>() <= size_of::<f32>() {
+        2 + classes / 9
+    } else {
+        3 + classes / 6
+    }
 }
 
 /// What [`LongRow::look`] needs.
@@ -293,6 +286,13 @@ impl<F: Float> NarrowScale<F> {
     #[inline(always)]
     pub(crate) fn term(self, logit: F) -> F {
         exp_scaled(logit, self.floor, self.offset)
+    }
+
+    #[inline(always)]
+    fn each_term(self, logits: &[F], terms: &mut [F]) {
+        for (term, &x) in terms.iter_mut().zip(logits) {
+            *term = self.term(x);
+        }
     }
 }
 
@@ -350,14 +350,20 @@ impl<F: Float> LongRow<F> {
     pub(crate) fn terms(&mut self, mut piece: Piece<'_, F>, others: &mut Lanes) {
         if piece.wants_gradient {
             self.each_term(piece.scores, piece.gradient);
-            self.add_terms(piece.part, piece.scores, piece.gradient, others);
+            let sum = (others, piece.order);
+            self.add_terms(piece.part, piece.scores, piece.gradient, sum);
             return;
         }
         for part in piece.part.each() {
-            let Piece { scores, work, .. } = piece.block(part);
+            let Piece {
+                scores,
+                order,
+                work,
+                ..
+            } = piece.block(part);
             let terms = &mut work.terms[..part.len];
             self.each_term(scores, terms);
-            self.add_terms(part, scores, terms, others);
+            self.add_terms(part, scores, terms, (&mut *others, order));
         }
     }
 
@@ -368,16 +374,16 @@ impl<F: Float> LongRow<F> {
         part: Part,
         logits: &[F],
         terms: &mut [F],
-        others: &mut Lanes,
+        (others, order): (&mut Lanes, Order),
     ) {
         if !self.is_defined() {
             return;
         }
-        if let Some(class) = self.largest.final_class(part, logits) {
-            self.maximal = Some(class);
+        if self.maximal.is_none() {
+            self.maximal = self.largest.final_class(part, logits);
         }
         self.leave_out_maximal(part, terms);
-        F::accumulate_terms(others.in_memory(), terms);
+        others.add_terms(terms, order);
     }
 
     /// Adds the terms of a section but that of the maximum.
@@ -413,15 +419,16 @@ impl<F: Float> LongRow<F> {
     /// The terms of a part, NaN where there is no finite maximum.
     #[inline(always)]
     pub(crate) fn each_term(&self, logits: &[F], terms: &mut [F]) {
-        let pairs = terms.iter_mut().zip(logits);
         match self.scale {
             Some(Scale::Narrow(scale)) => {
-                for (term, &x) in pairs {
-                    *term = scale.term(x);
+                let (most, last) = spans(terms.len());
+                if let Some(span) = last {
+                    scale.each_term(&logits[span.clone()], &mut terms[span]);
                 }
+                scale.each_term(&logits[most.clone()], &mut terms[most]);
             }
             Some(Scale::Wide { maximum }) => {
-                for (term, &x) in pairs {
+                for (term, &x) in terms.iter_mut().zip(logits) {
                     *term = exp_difference(x, maximum);
                 }
             }

@@ -31,7 +31,7 @@ struct Case<F> {
     by: Vec<By<F>>,
 }
 
-const SHAPES: [&[usize]; 16] = [
+const SHAPES: [&[usize]; 17] = [
     &[],
     &[0],
     &[1],
@@ -45,6 +45,7 @@ const SHAPES: [&[usize]; 16] = [
     &[33, 7],
     &[2, 128],
     &[2, 129],
+    &[40, 200],
     &[3, 300],
     &[2, 3, 5],
     &[2, 2, 3, 2],
@@ -393,7 +394,8 @@ fn elements_do_not_depend_on_their_place<F: Number>() {
 }
 
 fn rows_do_not_depend_on_their_place<F: Number>() {
-    let classes = (1..=70).chain(255..=259).chain([511, 512, 513, 1000]);
+    let classes = (1..=70).chain([100, 128, 129, 200]).chain(255..=259);
+    let classes = classes.chain([511, 512, 513, 1000]);
     let shapes = classes
         .map(|classes| [35, classes])
         .chain(sizes().map(|items| [items, 3]));

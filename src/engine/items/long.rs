@@ -11,6 +11,7 @@ use super::operands::Rows;
 use super::targets::{AnyRows, Divide, Targets};
 use crate::engine::copying::{gather, scatter};
 use crate::engine::parallel;
+use crate::engine::reduce::Order;
 use crate::engine::rows::{
     ABREAST, BLOCK, Band, Block, Dense, IN_TURN, Item, Part, Room, Rooms, SECTION, Sink, Source,
     TOGETHER, Way, are_contiguous_columns, are_enough_across, are_slices, named, rows_across,
@@ -323,10 +324,11 @@ impl<F: Float> Rows<'_, '_, F> {
             }
     }
 
-    /// Whether all but labels lies along columns, and is floats, and the kernel sees it there.
+    /// Whether all but labels lies along columns, and is floats, and the kernel sees it there, where it adds up by lanes.
     pub(super) fn go_across(&self, work: &Work<'_, F>) -> bool {
         let gradient = self.gradient.as_ref();
         work.kernel.goes_across()
+            && Order::of(work.classes) == Order::ByLanes
             && are_enough_across::<F>(self.items())
             && self.scores.as_ref().is_none_or(are_contiguous_columns)
             && gradient.is_none_or(|view| are_contiguous_columns(&view.view()))

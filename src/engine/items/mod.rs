@@ -27,7 +27,7 @@ use super::elementwise::Weights;
 use super::parallel::{self, CHUNK, Divisible};
 use super::reduce::{Divisor, Lanes, Pair};
 use super::repeated::Repeated;
-use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, SHORT, rows_across};
+use super::rows::{AnyRowKernel, BLOCK, Dense, ItemKernel, ROWS, rows_across};
 use super::shape::distinct;
 use super::simd::{self, Lines};
 use super::span::{Job, unzip};
@@ -55,10 +55,23 @@ pub(crate) struct Work<'k, F> {
     divisor: Divisor,
     /// The number of items from which on they are shared among threads.
     grain: usize,
+    /// Whether rows come in groups, one lane a row.
+    in_groups: bool,
     /// Whether what they share is sections of rows.
     in_sections: bool,
     /// Nanoseconds for an item.
     cost: f32,
+}
+
+impl<F> Work<'_, F> {
+    /// Whether so many items come in groups, one lane a row.
+    fn comes_in_groups(&self, items: usize) -> bool {
+        #[cfg(test)]
+        if let Some(in_groups) = tests::FORCED.get() {
+            return in_groups;
+        }
+        self.kernel.are_worth_groups(items, self.classes)
+    }
 }
 
 /// Fills the outputs and returns the (weighted) sum of the losses. The shapes fit; labels are checked.
@@ -100,6 +113,7 @@ where
         scale: job.scale,
         divisor: job.divisor,
         grain: usize::MAX,
+        in_groups: false,
         in_sections: false,
         cost: match (picks, &operands.gradient) {
             (false, _) => item_kernel.cost() * classes as f32,
@@ -161,11 +175,15 @@ pub(super) fn leaves<'a, F: Float>(
     if rows.items() == 0 {
         return Pair::ZERO;
     }
+    let mut work = Work {
+        in_groups: work.comes_in_groups(rows.items()),
+        ..work
+    };
     let mut grain = parallel::grain(rows.items(), work.cost);
     let in_sections = rows.are_worth_sections(&work);
     if in_sections {
         grain = rows_across::<F>();
-    } else if work.classes > SHORT && rows.share_lines() {
+    } else if !work.in_groups && rows.share_lines() {
         // Whole lines to a thread.
         let of_thread = rows.items() / parallel::threads();
         let most = if rows.go_across(&work) {
@@ -175,11 +193,8 @@ pub(super) fn leaves<'a, F: Float>(
         };
         grain = grain.max(of_thread.clamp(LINE / size_of::<F>(), most));
     }
-    let work = Work {
-        grain,
-        in_sections,
-        ..work
-    };
+    work.grain = grain;
+    work.in_sections = in_sections;
     let leaves = Leaves {
         rows,
         repeated,
@@ -324,9 +339,120 @@ fn fill<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
     }
     if work.picks {
         picked(rows, losses, work);
-    } else if work.classes > SHORT {
-        long(rows, losses, work);
-    } else {
+    } else if work.in_groups {
         short(rows, losses, work);
+    } else {
+        long(rows, losses, work);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use ndarray::{Array1, Array2};
+
+    use super::*;
+    use crate::{
+        CategoricalCrossentropy, CategoricalCrossentropyWithLogits, ItemwiseLoss, LossError,
+        MulticlassHingeLoss, categorical_accuracy, log_softmax_vjp, log_sum_exp, softmax_vjp,
+    };
+
+    thread_local! {
+        /// Whether rows come in groups on this thread, instead of where it is quicker.
+        pub(super) static FORCED: Cell<Option<bool>> = const { Cell::new(None) };
+    }
+
+    /// Numbers that spread, the same everywhere, a few of them special.
+    fn numbers<F: Float>(shape: (usize, usize), seed: u64, special: &[f64]) -> Array2<F> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+            (state >> 11) as f64 / (1_u64 << 53) as f64
+        };
+        Array2::from_shape_simple_fn(shape, || {
+            let (place, value) = (next() * 300.0, next());
+            F::narrow(special.get(place as usize).copied().unwrap_or(value))
+        })
+    }
+
+    /// The bits of all that is computed of rows, of any NaN the same.
+    fn results<F: Float>(
+        shape: (usize, usize),
+        in_groups: bool,
+    ) -> Result<Vec<Vec<u64>>, LossError> {
+        FORCED.set(Some(in_groups));
+        let (items, classes) = shape;
+        let specials = [
+            f64::NAN,
+            f64::INFINITY,
+            -f64::INFINITY,
+            1e30,
+            -1e30,
+            0.0,
+            -0.0,
+        ];
+        let t = numbers::<F>(shape, 1, &specials[5..]);
+        let p = numbers::<F>(shape, 2, &specials[..3]);
+        let x = numbers::<F>(shape, 3, &specials).mapv(|x| F::narrow(40.0) * (x - F::narrow(0.5)));
+        let labels: Array1<usize> = (0..items).map(|item| item * 7 % classes).collect();
+        let softmax_loss = CategoricalCrossentropyWithLogits::default();
+        let smoothed = softmax_loss.label_smoothing(F::narrow(0.1))?;
+        let both = [
+            CategoricalCrossentropy.loss_and_gradient(&p, &t)?,
+            softmax_loss.loss_and_gradient(&x, &labels)?,
+            softmax_loss.loss_and_gradient(&x, &t)?,
+            smoothed.loss_and_gradient(&x, &labels)?,
+            smoothed.loss_and_gradient(&x, &t)?,
+            (softmax_loss.loss(&x, &t)?, softmax_vjp(&x, &t)?),
+            (log_sum_exp(&x)?, log_softmax_vjp(&x, &t)?),
+        ];
+        let mut results: Vec<Vec<F>> = both
+            .into_iter()
+            .map(|(loss, gradient)| loss.into_iter().chain(gradient).collect())
+            .collect();
+        if classes > 1 {
+            let hinge = MulticlassHingeLoss::default().loss_and_gradient(&x, &labels)?;
+            results.push(hinge.0.into_iter().chain(hinge.1).collect());
+            results.push(categorical_accuracy(&x, &labels, 1)?.to_vec());
+            results.push(categorical_accuracy(&x, &labels, 2)?.to_vec());
+        }
+        FORCED.set(None);
+        let bits = |x: F| {
+            if x.is_nan() {
+                u64::MAX
+            } else {
+                x.widen().to_bits()
+            }
+        };
+        Ok(results
+            .into_iter()
+            .map(|values| values.into_iter().map(bits).collect())
+            .collect())
+    }
+
+    fn either_way<F: Float>() -> Result<(), LossError> {
+        for classes in (1..=70).chain([95, 96, 97, 100, 127, 128, 129, 191, 200, 255, 256]) {
+            for items in [1, 9, 33] {
+                let shape = (items, classes);
+                let (grouped, single) = (results::<F>(shape, true)?, results::<F>(shape, false)?);
+                for (index, (grouped, single)) in grouped.iter().zip(&single).enumerate() {
+                    for (place, (grouped, single)) in grouped.iter().zip(single).enumerate() {
+                        let values = [*grouped, *single].map(f64::from_bits);
+                        assert_eq!(
+                            grouped, single,
+                            "{index}: {values:?} at {place} of {shape:?}"
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn rows_have_the_same_bits_in_groups_and_singly() -> Result<(), LossError> {
+        either_way::<f32>()?;
+        either_way::<f64>()
     }
 }

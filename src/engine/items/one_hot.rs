@@ -4,18 +4,21 @@ use std::ops::Range;
 
 use ndarray::{ArrayView1, ArrayView2, ArrayViewD, Axis, Slice};
 
-use super::short::FEW_CLASSES;
 use super::targets::{AnyRows, Divide};
 use crate::engine::parallel;
 use crate::engine::rows::{
-    self, ABREAST, BLOCK, Block, Panel, Part, ROWS, SHORT, Source, TOGETHER,
-    are_contiguous_columns, are_short_one_hot, slices,
+    self, ABREAST, BLOCK, Block, Panel, Part, ROWS, Source, TOGETHER, are_contiguous_columns,
+    are_short_one_hot, slices,
 };
 use crate::engine::simd::Lines;
 use crate::float::{Float, Target};
 
 /// A rough number of nanoseconds for an element.
 const COST: f32 = 0.2;
+/// Rows of at most so many classes are looked at in groups, one lane a row.
+const SHORT: usize = 128;
+/// Those of at most so many need little room.
+const FEW_CLASSES: usize = 16;
 /// Less than so many short rows are looked at one by one.
 const FEW_ROWS: usize = 8;
 /// How many parts of a row are copied at once.

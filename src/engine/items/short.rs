@@ -6,57 +6,69 @@ use super::aims::{Aims, aims, clear_left_out, factors};
 use super::operands::Rows;
 use super::targets::Targets;
 use super::{BATCH, Work};
-use crate::engine::rows::{Batch, BatchTargets, Panel, ROWS, SHORT, gather_short, scatter_short};
-use crate::engine::simd::Lines;
+use crate::engine::rows::{
+    Batch, BatchTargets, MOST_SHORT, Panel, ROWS, gather_short, scatter_short,
+};
 use crate::float::Float;
 
-/// Rows of at most so many classes need little room.
-pub(super) const FEW_CLASSES: usize = 16;
-
 pub(super) fn short<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
-    if rows.consecutive() {
-        sized(rows, losses, work, None);
-    } else {
-        in_copies(rows, losses, work);
+    // No more room is cleared than there is use for.
+    match work.classes {
+        0..=16 => with_room::<F, 16>(rows, losses, work),
+        17..=32 => with_room::<F, 32>(rows, losses, work),
+        33..=128 => with_room::<F, 128>(rows, losses, work),
+        129..=192 => with_room::<F, 192>(rows, losses, work),
+        _ => with_room::<F, MOST_SHORT>(rows, losses, work),
     }
 }
 
-/// Copies of rows that do not lie one after the other.
+/// Three groups of at most so many classes.
 #[repr(align(64))] // as `Lines`
-struct Copies<F> {
-    scores: [F; ROWS * SHORT],
-    targets: [F; ROWS * SHORT],
-    gradient: [F; ROWS * SHORT],
+struct Groups<F, const CLASSES: usize>([[[F; ROWS]; CLASSES]; 3]);
+
+impl<F: Float, const CLASSES: usize> Groups<F, CLASSES> {
+    fn new() -> Self {
+        Self([[[F::zero(); ROWS]; CLASSES]; 3])
+    }
 }
 
 #[inline(never)] // its frame is large
-fn in_copies<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Work<'_, F>) {
-    let mut copies = Copies {
-        scores: [F::zero(); ROWS * SHORT],
-        targets: [F::zero(); ROWS * SHORT],
-        gradient: [F::zero(); ROWS * SHORT],
-    };
-    sized(rows, losses, work, Some(&mut copies));
-}
-
-fn sized<F: Float>(
+fn with_room<F: Float, const CLASSES: usize>(
     rows: Rows<'_, '_, F>,
     losses: &mut [F],
     work: Work<'_, F>,
-    copies: Option<&mut Copies<F>>,
 ) {
-    let zeros = [F::zero(); ROWS];
-    if work.classes <= FEW_CLASSES {
-        batches(
-            rows,
-            losses,
-            work,
-            copies,
-            &mut Lines([zeros; 3 * FEW_CLASSES]).0,
-        );
+    let mut scratch = Groups::<F, CLASSES>::new();
+    let scratch = scratch.0.as_flattened_mut();
+    if rows.consecutive() {
+        batches(rows, losses, work, None, scratch);
     } else {
-        batches(rows, losses, work, copies, &mut Lines([zeros; 3 * SHORT]).0);
+        in_copies::<F, CLASSES>(rows, losses, work, scratch);
     }
+}
+
+/// Copies of a group of rows that do not lie one after the other.
+struct Copies<'c, F> {
+    scores: &'c mut [F],
+    targets: &'c mut [F],
+    gradient: &'c mut [F],
+}
+
+#[inline(never)] // its frame is large
+fn in_copies<F: Float, const CLASSES: usize>(
+    rows: Rows<'_, '_, F>,
+    losses: &mut [F],
+    work: Work<'_, F>,
+    scratch: &mut Panel<F>,
+) {
+    let mut room = Groups::<F, CLASSES>::new();
+    let [scores, targets, gradient] = &mut room.0;
+    let copies = Copies {
+        scores: scores.as_flattened_mut(),
+        targets: targets.as_flattened_mut(),
+        gradient: gradient.as_flattened_mut(),
+    };
+    batches(rows, losses, work, Some(copies), scratch);
 }
 
 /// Batches of short rows.
@@ -64,7 +76,7 @@ fn batches<F: Float>(
     rows: Rows<'_, '_, F>,
     losses: &mut [F],
     work: Work<'_, F>,
-    mut copies: Option<&mut Copies<F>>,
+    mut copies: Option<Copies<'_, F>>,
     scratch: &mut Panel<F>,
 ) {
     let step = if copies.is_some() { ROWS } else { BATCH };

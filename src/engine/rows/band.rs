@@ -8,7 +8,7 @@ use super::RowKernel;
 use super::columns::{Columns, are_enough_across, are_large};
 use super::copies::{Source, Workspace, are_contiguous_columns, fetch_part};
 use super::parts::Part;
-use crate::engine::reduce::Lanes;
+use crate::engine::reduce::{Lanes, Order};
 use crate::float::Float;
 
 /// What a pass over a row makes use of.
@@ -104,6 +104,8 @@ pub(crate) struct Piece<'a, F> {
     /// scores are at hand to compute it again.
     pub(crate) is_kept: bool,
     pub(crate) wants_gradient: bool,
+    /// In which order the row is added up.
+    pub(crate) order: Order,
     pub(crate) work: &'a mut Workspace<F>,
 }
 
@@ -121,6 +123,7 @@ impl<F> Piece<'_, F> {
             gradient: self.gradient.get_mut(span).unwrap_or_default(),
             is_kept: self.is_kept,
             wants_gradient: self.wants_gradient,
+            order: self.order,
             work: self.work,
         }
     }

@@ -10,6 +10,7 @@ use super::band::{Access, Band, Gradient, Lines, Piece, Sink, Sums, begin, finis
 use super::copies::{Copies, Room, copy_of, copy_part, copy_part_back, pad, part_of};
 use super::parts::{Part, Parts, sections};
 use super::{ABREAST, IN_TURN, RowKernel, TOGETHER};
+use crate::engine::reduce::Order;
 use crate::engine::simd;
 use crate::float::Float;
 
@@ -180,7 +181,7 @@ impl<F: Float, K: RowKernel<F>> InTurn<'_, '_, '_, '_, F, K> {
             }
             for section in sections(classes) {
                 let mut sums = K::Sums::ZERO;
-                for part in Parts::several(section, at_once) {
+                for part in Parts::of_line(section, at_once) {
                     turn.step(
                         part,
                         classes,
@@ -356,6 +357,7 @@ struct Turn<K, P> {
     in_place: bool,
     /// See [`Band`].
     first: usize,
+    order: Order,
 }
 
 impl<K, P: Copy> Turn<K, P> {
@@ -373,6 +375,7 @@ impl<K, P: Copy> Turn<K, P> {
             wants_gradient: band.gradient.is_some(),
             in_place: band.scores.is_none(),
             first: band.first,
+            order: Order::of(band.first + band.classes),
         }
     }
 
@@ -457,6 +460,7 @@ impl<K, P: Copy> Turn<K, P> {
                     gradient,
                     is_kept: self.keeps,
                     wants_gradient: self.wants_gradient,
+                    order: self.order,
                     work: copies.work,
                 },
             ),

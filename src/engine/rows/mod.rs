@@ -1,10 +1,10 @@
 //! Rows of scores and their targets, as a kernel of an item-wise loss sees them: all that is compiled for every
 //! instruction set.
 //!
-//! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones
-//! are seen part by part, pass after pass ([`mod@long`]), or by their columns where these are contiguous
-//! ([`mod@columns`]), and if they are very long, with their sections on several threads ([`mod@in_sections`]). Which
-//! arithmetic a row gets depends on the number of classes alone.
+//! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones, and
+//! short ones where there are few of them, are seen part by part, pass after pass ([`mod@long`]), or by their columns where these are contiguous
+//! ([`mod@columns`]), and if they are very long, with their sections on several threads ([`mod@in_sections`]). A row has
+//! the same bits whichever way it goes.
 
 mod across;
 mod band;
@@ -16,6 +16,7 @@ mod named;
 mod parts;
 mod short;
 mod short_copies;
+mod short_sums;
 
 use across::across;
 pub(crate) use band::{Access, Band, Gradient, Item, Piece, Sink, Sums, Way};
@@ -29,23 +30,21 @@ use in_sections::in_sections;
 use long::by_rows;
 pub(crate) use long::rows_in_turn;
 pub(super) use named::{are_one_hot, are_short_one_hot, named, named_of_short};
-pub(crate) use parts::{BLOCK, Largest, Part, SECTION, largest_and_any_nan};
+pub(crate) use parts::{BLOCK, Largest, Part, SECTION, largest_and_any_nan, spans};
 pub(crate) use short::{
     Batch, BatchTargets, Coefficients, Group, GroupTargets, Maxima, Panel, ROWS, as_floats,
     scores_of_labels, transpose, transpose_back, update,
 };
 pub(super) use short_copies::{gather_short, scatter_short};
+pub(crate) use short_sums::{Summands, sums, sums_of_others};
 
 use std::array::from_fn;
 
 use super::simd;
 use crate::float::Float;
 
-/// Rows of at most so many classes are short.
-///
-/// Of so many classes, many rows are still quicker as groups than singly, by every kernel; fewer rows than half a group
-/// are not.
-pub(crate) const SHORT: usize = 128;
+/// Rows of more classes come in no groups.
+pub(crate) const MOST_SHORT: usize = 256;
 
 /// How many contiguous rows take turns in each pass at most: what follows from a pass over one need not wait for another.
 pub(crate) const IN_TURN: usize = 8;
@@ -75,6 +74,8 @@ pub enum LeftOut {
 
 /// The arithmetic of one row. All functions have to be `#[inline(always)]`.
 pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
+    /// How many rows take as long singly as a group, of which lanes without a row take as long as others: as measured.
+    fn rows_like_a_group(classes: usize) -> usize;
     /// The losses of short rows, and their gradients times the coefficients.
     fn group(self, group: Group<'_, F>);
     /// What is known of a long row between its parts, and what was found in its sections before.
@@ -142,6 +143,8 @@ pub(crate) trait RowKernel<F: Float>: Copy + Send + Sync {
 /// A kernel as the traversal sees it: compiled once for a type of floats, whatever the targets and the layout are.
 #[doc(hidden)]
 pub trait AnyRowKernel<F>: Sync {
+    /// Whether so many rows are quicker as groups than singly.
+    fn are_worth_groups(&self, rows: usize, classes: usize) -> bool;
     fn batch(&self, batch: Batch<'_, F>);
     /// The losses of long rows, and their gradients.
     fn band(&self, band: &mut Band<'_, '_, F>, losses: &mut [F], room: Room<'_, F>);
@@ -172,6 +175,11 @@ pub trait ItemKernel<F>: Send + Sync {
 }
 
 impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
+    fn are_worth_groups(&self, rows: usize, classes: usize) -> bool {
+        let groups = rows.div_ceil(ROWS);
+        classes <= MOST_SHORT && rows >= groups * K::rows_like_a_group(classes)
+    }
+
     fn batch(&self, batch: Batch<'_, F>) {
         let kernel = *self;
         simd::dispatch(OfBatch { kernel, batch });

@@ -3,13 +3,15 @@
 use std::array::from_fn;
 use std::hint::{black_box, select_unpredictable};
 use std::ops::Range;
+use std::slice::from_ref;
 
 use super::short::update;
+use crate::engine::reduce::STRIPE;
 use crate::float::Float;
 
 /// Of how many elements of a long row there may be copies, and intermediate results, at once.
 pub(crate) const BLOCK: usize = 256;
-/// The elements of a part are a multiple of so many.
+/// A part has at least so many elements, and kernels see so many at a time.
 const STEP: usize = 32;
 /// How many elements of a long row are added up by themselves before their sum joins that of those before them. Sums
 /// depend on it, so it is the same everywhere: sections of a row may be seen on several threads.
@@ -22,7 +24,8 @@ pub(super) fn sections(classes: usize) -> impl Iterator<Item = Range<usize>> {
     starts.map(move |start| start..classes.min(start + SECTION))
 }
 
-/// A part of a long row: from `start` on `len` elements, a multiple of [`STEP`]; the last part may go beyond the end.
+/// A part of a long row: from `start` on `len` elements. The last part of a copy may go beyond the end, so that it is a
+/// multiple of [`STEP`]; that of a contiguous row does only where there is less than a step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Part {
     pub(crate) start: usize,
@@ -51,10 +54,7 @@ impl Part {
     /// The parts of at most [`BLOCK`] elements that this one is made of.
     #[inline(always)]
     pub(crate) fn each(self) -> impl Iterator<Item = Self> {
-        (0..self.len.div_ceil(BLOCK)).map(move |index| Self {
-            start: self.start + index * BLOCK,
-            len: BLOCK.min(self.len - index * BLOCK),
-        })
+        Parts::of_line(self.start..self.start + self.len, 1)
     }
 
     /// Where the class is in this part, if it is there.
@@ -83,6 +83,8 @@ pub(crate) struct Parts {
     end: usize,
     /// The length of the longest.
     longest: usize,
+    /// Whether the last goes beyond the end rather than to have a length that is no multiple of [`STEP`].
+    are_padded: bool,
 }
 
 impl Parts {
@@ -98,6 +100,16 @@ impl Parts {
             next: section.start,
             end: section.end,
             longest: at_once * BLOCK,
+            are_padded: true,
+        }
+    }
+
+    /// The same of a contiguous row.
+    #[inline(always)]
+    pub(super) fn of_line(section: Range<usize>, at_once: usize) -> Self {
+        Self {
+            are_padded: false,
+            ..Self::several(section, at_once)
         }
     }
 }
@@ -109,10 +121,28 @@ impl Iterator for Parts {
     fn next(&mut self) -> Option<Part> {
         let start = self.next;
         let rest = self.end.checked_sub(start).filter(|&rest| rest > 0)?;
-        let len = (rest - rest % STEP).clamp(STEP, self.longest.max(STEP));
+        let longest = self.longest;
+        let len = if self.are_padded {
+            (rest - rest % STEP).min(longest)
+        } else if longest < rest && rest < longest + STEP {
+            // Whole stripes, and more than a step is left.
+            longest - STRIPE
+        } else {
+            rest.min(longest)
+        };
+        let len = len.max(STEP);
         self.next = start + len;
         Some(Part { start, len })
     }
+}
+
+/// Spans of whole steps that cover so many elements, for what is computed of each by itself: the last may overlap the
+/// one before, so that no element is left over, which would be computed alone.
+#[inline(always)]
+pub(crate) fn spans(len: usize) -> (Range<usize>, Option<Range<usize>>) {
+    let whole = len - len % STEP;
+    let last = (whole < len).then(|| len.saturating_sub(STEP)..len);
+    (0..whole, last)
 }
 
 /// The largest number of a row, and where it was first met.
@@ -140,7 +170,11 @@ impl<F: Float> Largest<F> {
         // Which block each lane has its largest number from.
         let mut largest = [-infinity; WIDTH];
         let mut blocks = [F::zero(); WIDTH];
-        for (index, block) in values.chunks(BLOCK).enumerate() {
+        let (steps, last) = steps(values);
+        // What the last has of an earlier block is found there as well.
+        let last = last.map(|last| ((values.len() - 1) / BLOCK, from_ref(last)));
+        let of_blocks = steps.chunks(BLOCK / STEP).enumerate().chain(last);
+        for (index, block) in of_blocks {
             let (index, (of_block, _)) = (F::narrow(index as f64), look::<F, false>(block));
             for i in 0..WIDTH {
                 let is_greater = of_block[i] > largest[i];
@@ -190,19 +224,31 @@ impl<F: Float> Largest<F> {
         Some(part.start + offset)
     }
 
-    /// The same, once all parts were looked at: it is then asked for in one part of a row alone.
+    /// The same, once all parts were looked at, which may have been others: those that its block of these is in.
     #[inline(always)]
     pub(crate) fn final_class(&self, part: Part, values: &[F]) -> Option<usize> {
-        let start = part.offset_of(self.start)?;
-        let block = &values[start..part.len.min(start + BLOCK)];
-        Some(self.start + position_of_present(block, self.value)?)
+        let start = self.start.saturating_sub(part.start);
+        let end = self.start.saturating_add(BLOCK).min(part.start + part.len);
+        let end = end.saturating_sub(part.start);
+        if start >= end {
+            return None;
+        }
+        Some(part.start + position_of_present(&values[..end], start, self.value)?)
     }
 }
 
 /// The largest number of a part, which is no NaN, and whether there is a NaN.
 #[inline(always)]
 pub(crate) fn largest_and_any_nan<F: Float>(values: &[F]) -> (F, bool) {
-    let (largest, any_nan) = look::<F, true>(values);
+    let (steps, last) = steps(values);
+    let (mut largest, mut any_nan) = look::<F, true>(steps);
+    if let Some(last) = last {
+        let (of_last, is_any_nan) = look::<F, true>(from_ref(last));
+        for i in 0..WIDTH {
+            largest[i] = greater(of_last[i], largest[i]);
+        }
+        any_nan |= is_any_nan;
+    }
     (across_lanes(largest, greater), any_nan)
 }
 
@@ -216,14 +262,22 @@ fn across_lanes<F: Float>(lanes: [F; WIDTH], choose: impl Fn(F, F) -> F) -> F {
     choose(choose(a, b), choose(c, d))
 }
 
+/// Whole steps, and where something is left over, the last elements as one.
+#[inline(always)]
+fn steps<F>(values: &[F]) -> (&[[F; STEP]], Option<&[F; STEP]>) {
+    let (steps, rest) = values.as_chunks();
+    let last = values.last_chunk().filter(|_| !rest.is_empty());
+    (steps, last)
+}
+
 /// The largest number of each lane, and whether there is a NaN.
 #[inline(always)]
-fn look<F: Float, const NANS: bool>(values: &[F]) -> ([F; WIDTH], bool) {
+fn look<F: Float, const NANS: bool>(steps: &[[F; STEP]]) -> ([F; WIDTH], bool) {
     let (zero, one) = (F::zero(), F::one());
     // Lane by lane: as one fold, each step would also ask which of both is a NaN.
     let mut lanes = [[F::neg_infinity(); WIDTH]; 4];
     let mut nans = [[zero; WIDTH]; 4];
-    for step in values.as_chunks::<STEP>().0 {
+    for step in steps {
         let quarters = step.chunks_exact(WIDTH);
         for ((lanes, nans), quarter) in lanes.iter_mut().zip(&mut nans).zip(quarters) {
             for i in 0..WIDTH {
@@ -255,44 +309,44 @@ pub(super) fn greater<F: Float>(x: F, known: F) -> F {
     if x > known { x } else { known }
 }
 
+/// Whether a step has this value; without an early exit, so that it vectorises.
+#[inline(always)]
+fn has<F: Float>(step: &[F; STEP], value: F) -> bool {
+    step.iter().fold(false, |any, &x| any | (x == value))
+}
+
 /// The first place in a part that has this value.
 #[inline(always)]
 pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
-    let (steps, _) = values.as_chunks::<STEP>();
+    let (steps, rest) = values.as_chunks::<STEP>();
     for (index, step) in steps.iter().enumerate() {
-        // without an early exit, so that it vectorises
-        if step.iter().fold(false, |any, &x| any | (x == value)) {
+        if has(step, value) {
             let offset = step.iter().position(|&x| x == value)?;
             return Some(index * STEP + offset);
         }
     }
-    None
+    let offset = rest.iter().position(|&x| x == value)?;
+    Some(values.len() - rest.len() + offset)
 }
 
-/// The same, without a branch that depends on the place, which cannot be foretold: quicker where the value is there.
+/// The same from a place on, without a branch that depends on where it is, which cannot be foretold: quicker where the
+/// value is there.
 #[inline(always)]
-fn position_of_present<F: Float>(values: &[F], value: F) -> Option<usize> {
-    let (steps, _) = values.as_chunks::<STEP>();
-    let mut first = steps.len();
-    for (index, step) in steps.iter().enumerate().rev() {
-        let is_here = step.iter().fold(false, |any, &x| any | (x == value));
-        first = select_unpredictable(is_here, index, first);
+fn position_of_present<F: Float>(values: &[F], start: usize, value: F) -> Option<usize> {
+    let (steps, rest) = values[start..].as_chunks();
+    let mut first = values.len();
+    if !rest.is_empty() && values.last_chunk().is_some_and(|step| has(step, value)) {
+        first = values.len() - STEP;
     }
-    let step = steps.get(first)?;
-    let places: [F; STEP] = from_fn(|lane| {
-        let place = F::narrow(lane as f64);
-        if step[lane] == value {
-            place
-        } else {
-            F::infinity()
-        }
-    });
-    let of_lanes = from_fn(|i| {
-        let [a, b, c, d] = from_fn(|quarter| places[i + quarter * WIDTH]);
-        lesser(lesser(a, b), lesser(c, d))
-    });
-    let place = across_lanes(of_lanes, lesser);
-    Some(first * STEP + place.widen() as usize)
+    for (index, step) in steps.iter().enumerate().rev() {
+        first = select_unpredictable(has(step, value), start + index * STEP, first);
+    }
+    let step = values.get(first..)?.first_chunk::<STEP>()?;
+    let mut places = 0_u32;
+    for lane in 0..STEP {
+        places |= if step[lane] == value { 1 << lane } else { 0 };
+    }
+    Some(first + places.trailing_zeros() as usize)
 }
 
 #[inline(always)]
@@ -306,7 +360,7 @@ mod tests {
 
     #[test]
     fn the_largest_may_be_anywhere() {
-        for len in [STEP, 3 * STEP, BLOCK] {
+        for len in [STEP, STEP + 1, 3 * STEP - 1, 3 * STEP, BLOCK] {
             for place in 0..len {
                 let mut values = vec![-2.0_f32; len];
                 values[(place + 1) % len] = f32::NAN;
@@ -314,13 +368,13 @@ mod tests {
                 let with_nan = largest_and_any_nan(&values);
                 assert_eq!(with_nan, (-1.0, true), "{place} of {len}");
                 assert_eq!(position(&values, -1.0), Some(place));
-                assert_eq!(position_of_present(&values, -1.0), Some(place));
+                assert_eq!(position_of_present(&values, 0, -1.0), Some(place));
                 values[(place + len / 2) % len] = -1.0;
                 values[(place + 1) % len] = -2.0;
                 assert!(!largest_and_any_nan(&values).1, "{place} of {len}");
                 let first = place.min((place + len / 2) % len);
                 assert_eq!(position(&values, -1.0), Some(first));
-                assert_eq!(position_of_present(&values, -1.0), Some(first));
+                assert_eq!(position_of_present(&values, 0, -1.0), Some(first));
             }
             let nans = vec![f32::NAN; len];
             assert_eq!(
@@ -328,7 +382,36 @@ mod tests {
                 (f32::NEG_INFINITY, true),
                 "{len}"
             );
-            assert_eq!(position_of_present(&nans, -1.0), None);
+            assert_eq!(position_of_present(&nans, 0, -1.0), None);
+        }
+    }
+
+    #[test]
+    fn the_largest_of_all_is_found_in_one_of_the_parts() {
+        for classes in [
+            32, 33, 63, 64, 65, 255, 256, 257, 271, 287, 288, 289, 513, 700,
+        ] {
+            for place in 0..classes {
+                let mut values = vec![-2.0_f32; classes];
+                values[place] = -1.0;
+                let mut largest = Largest::new();
+                largest.look(Part::whole(classes), &values);
+                let parts: Vec<Part> = Parts::of_line(0..classes, 1).collect();
+                assert_eq!(parts.iter().map(|part| part.len).sum::<usize>(), classes);
+                let found = parts.iter().filter_map(|&part| {
+                    largest.final_class(part, &values[part.start..part.start + part.len])
+                });
+                assert_eq!(found.collect::<Vec<_>>(), [place], "of {classes}");
+            }
+        }
+    }
+
+    #[test]
+    fn spans_cover_all() {
+        for len in 0..100 {
+            let (most, last) = spans(len);
+            assert_eq!(most.start, 0);
+            assert_eq!(last.map_or(most.end, |last| last.end), len);
         }
     }
 

@@ -1,13 +1,15 @@
 //! Long rows: part by part, and several by their columns.
 
+use std::ops::Range;
+
 use super::{CategoricalCrossentropyWithLogits, Smoothed, distance, near_distance};
 use crate::Float;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
     ABREAST, Abreast, Block, Columns, Item, LanesAcross, Part, Piece, Present, abreast, offsets,
-    update,
+    spans, update,
 };
-use crate::itemwise::softmax::{self, Beside, Scales, summaries_across};
+use crate::itemwise::softmax::{self, Beside, NarrowScale, Scales, summaries_across};
 
 impl<F: Float> AsRef<softmax::LongRow<F>> for LongRow<F> {
     #[inline(always)]
@@ -99,6 +101,7 @@ impl<F: Float> LongRow<F> {
             targets,
             gradient,
             wants_gradient,
+            order,
             work,
             ..
         } = piece;
@@ -110,25 +113,26 @@ impl<F: Float> LongRow<F> {
             &mut work.terms[..part.len]
         };
         let maximum = self.softmax.maximum();
-        let pairs = scores.iter().zip(aimed_at);
         if let Some(scale) = self.softmax.narrow_scale() {
             // With the terms, whose operations hide that the targets are far away.
-            let outputs = terms.iter_mut().zip(distances.iter_mut());
-            for ((term, to), (&x, &t)) in outputs.zip(pairs) {
-                *term = scale.term(x);
-                *to = near_distance(maximum, x, t);
+            let inputs = [scores, aimed_at];
+            let (most, last) = spans(part.len);
+            if let Some(last) = last {
+                each_term_and_distance(last, scale, maximum, inputs, terms, distances);
             }
+            each_term_and_distance(most, scale, maximum, inputs, terms, distances);
         } else {
             self.softmax.each_term(scores, terms);
+            let pairs = scores.iter().zip(aimed_at);
             for (to, (&x, &t)) in distances.iter_mut().zip(pairs) {
                 *to = distance(maximum, x, t);
             }
         }
-        F::accumulate(distances_so_far.in_memory(), &distances[..within]);
+        distances_so_far.add_row(&distances[..within], order);
         if self.label.is_none() {
-            F::accumulate(totals.in_memory(), targets);
+            totals.add_row(targets, order);
         }
-        self.softmax.add_terms(part, scores, terms, others);
+        self.softmax.add_terms(part, scores, terms, (others, order));
     }
 
     /// Adds the sums of a section: of the terms, of the distances and of the targets.
@@ -293,6 +297,24 @@ impl<F: Float> LongRow<F> {
             }
         }
         targets
+    }
+}
+
+/// The terms of a span of logits, and how far from the maximum these are, times their targets.
+#[inline(always)]
+fn each_term_and_distance<F: Float>(
+    span: Range<usize>,
+    scale: NarrowScale<F>,
+    maximum: F,
+    [logits, targets]: [&[F]; 2],
+    terms: &mut [F],
+    distances: &mut [F],
+) {
+    let pairs = logits[span.clone()].iter().zip(&targets[span.clone()]);
+    let outputs = terms[span.clone()].iter_mut().zip(&mut distances[span]);
+    for ((term, to), (&x, &t)) in outputs.zip(pairs) {
+        *term = scale.term(x);
+        *to = near_distance(maximum, x, t);
     }
 }
 
