@@ -63,17 +63,6 @@ pub(crate) struct Work<'k, F> {
     cost: f32,
 }
 
-impl<F> Work<'_, F> {
-    /// Whether so many items come in groups, one lane a row.
-    fn comes_in_groups(&self, items: usize) -> bool {
-        #[cfg(test)]
-        if let Some(in_groups) = tests::FORCED.get() {
-            return in_groups;
-        }
-        self.kernel.are_worth_groups(items, self.classes)
-    }
-}
-
 /// Fills the outputs and returns the (weighted) sum of the losses. The shapes fit; labels are checked.
 pub(crate) fn run<'a, F: Float, T: Target<F>, R: Dimension, I: Dimension>(
     operands: Operands<'a, F, T, R, I>,
@@ -176,7 +165,7 @@ pub(super) fn leaves<'a, F: Float>(
         return Pair::ZERO;
     }
     let mut work = Work {
-        in_groups: work.comes_in_groups(rows.items()),
+        in_groups: come_in_groups(&rows, &work),
         ..work
     };
     let mut grain = parallel::grain(rows.items(), work.cost);
@@ -201,6 +190,17 @@ pub(super) fn leaves<'a, F: Float>(
         work,
     };
     parallel::run(leaves, work.cost)
+}
+
+/// Whether rows come in groups, one lane a row.
+fn come_in_groups<F: Float>(rows: &Rows<'_, '_, F>, work: &Work<'_, F>) -> bool {
+    #[cfg(test)]
+    if let Some(in_groups) = tests::FORCED.get() {
+        return in_groups;
+    }
+    let has_targets = matches!(rows.targets, Targets::Dense(_));
+    let by_columns = work.kernel.prefers_columns(work.classes, has_targets) && rows.go_across(work);
+    !by_columns && work.kernel.are_worth_groups(rows.items(), work.classes)
 }
 
 /// Items in leaves of [`CHUNK`], whose losses are added up together.

@@ -151,6 +151,9 @@ pub trait AnyRowKernel<F>: Sync {
     fn picks(&self) -> bool;
     /// Whether every pass is [`Access::across`].
     fn goes_across(&self) -> bool;
+    /// Whether columns where they are serve better than copies of them in groups: as measured, where it then adds up
+    /// little.
+    fn prefers_columns(&self, classes: usize, has_targets: bool) -> bool;
     /// Makes losses of the scores of labels.
     fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>);
 }
@@ -204,6 +207,14 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
 
     fn goes_across(&self) -> bool {
         K::PASSES.iter().all(|(_, access)| access.across)
+    }
+
+    fn prefers_columns(&self, classes: usize, has_targets: bool) -> bool {
+        match self.sums_across(has_targets) {
+            0 => true,
+            1 => classes > MOST_SHORT / 2,
+            _ => false,
+        }
     }
 
     fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>) {
