@@ -75,7 +75,7 @@
 //! # Guarantees
 //!
 //! - **Reproducible**: the same bits for any number of threads, with and without the feature `rayon`, and on every
-//!   instruction set that is dispatched to; no value depends on an element's place.
+//!   instruction set that is dispatched to; no value depends on the place of an element or a row, or on those beside it.
 //! - **Accurate**: within 4 ULP of the exact value (element-wise) or 8 (item-wise), the confident ends included, and
 //!   aggregates within 1; `cargo run --release --example accuracy` measures it.
 //! - **Frugal**: the `_into`, `_in_place` and `objective` methods allocate nothing that grows with the input.

@@ -1,10 +1,10 @@
 //! Rows of scores and their targets, as a kernel of an item-wise loss sees them: all that is compiled for every
 //! instruction set.
 //!
-//! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]); longer ones, and
-//! short ones where there are few of them, are seen part by part, pass after pass ([`mod@long`]), or by their columns where these are contiguous
-//! ([`mod@columns`]), and if they are very long, with their sections on several threads ([`mod@in_sections`]). A row has
-//! the same bits whichever way it goes.
+//! Rows of few classes come in groups, so that a kernel can work on all of them at once ([`mod@short`]). Longer ones, and
+//! short ones where there are few of them, are seen part by part, pass after pass ([`mod@long`]), or by their columns
+//! where these are contiguous ([`mod@columns`]), and if they are very long, with their sections on several threads
+//! ([`mod@in_sections`]). A row has the same bits whichever way it goes.
 
 mod across;
 mod band;

@@ -137,7 +137,8 @@ impl Iterator for Parts {
 }
 
 /// Spans of whole steps that cover so many elements, for what is computed of each by itself: the last may overlap the
-/// one before, so that no element is left over, which would be computed alone.
+/// one before, so that no element is left over, which would be computed alone. What is done with both has to be a function
+/// that is `#[inline(always)]`: a closure that is called twice is compiled for the baseline.
 #[inline(always)]
 pub(crate) fn spans(len: usize) -> (Range<usize>, Option<Range<usize>>) {
     let whole = len - len % STEP;
