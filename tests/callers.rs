@@ -10,11 +10,15 @@ use ndarray_loss::*;
 
 const CALLERS: usize = 8;
 const ROUNDS: usize = 4;
-/// A quarter more than one call by itself may need.
-const STACK: usize = 5 << 18;
+/// Half as much again as is needed.
+const STACK: usize = 3 << 18;
 
 /// Rows in groups, singly, and shared by their sections.
-const SHAPES: [(usize, usize); 6] = [
+const SHAPES: [(usize, usize); 10] = [
+    (100, 1000),
+    (1000, 100),
+    (10_000, 10),
+    (7, 4000),
     (3000, 10),
     (700, 150),
     (300, 257),
