@@ -178,7 +178,7 @@ fn of_largest<F: Float>(panel: &Panel<F>, labels: &[F; ROWS]) -> Option<[F; ROWS
 impl<F: Float> RowKernel<F> for AmongLargest {
     fn rows_like_a_group(classes: usize) -> usize {
         if size_of::<F>() <= size_of::<f32>() {
-            4 + classes / 4
+            4 + classes / 5
         } else {
             4 + classes / 3
         }

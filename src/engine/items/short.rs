@@ -16,7 +16,8 @@ pub(super) fn short<F: Float>(rows: Rows<'_, '_, F>, losses: &mut [F], work: Wor
     match work.classes {
         0..=16 => with_room::<F, 16>(rows, losses, work),
         17..=32 => with_room::<F, 32>(rows, losses, work),
-        33..=128 => with_room::<F, 128>(rows, losses, work),
+        33..=64 => with_room::<F, 64>(rows, losses, work),
+        65..=128 => with_room::<F, 128>(rows, losses, work),
         129..=192 => with_room::<F, 192>(rows, losses, work),
         _ => with_room::<F, MOST_SHORT>(rows, losses, work),
     }

@@ -96,13 +96,11 @@ impl<F: Float> OfLane<F> for Stripes<'_, F> {
 #[inline(always)]
 fn others<F: Float>(terms: &[[F; ROWS]], maximal: &[F; ROWS], class: usize) -> [F; ROWS] {
     let place = F::narrow(class as f64);
-    let mut others = terms[class];
+    let terms = &terms[class];
+    let mut others = [F::zero(); ROWS];
     for i in 0..ROWS {
-        others[i] = if maximal[i] == place {
-            F::zero()
-        } else {
-            others[i]
-        };
+        let term = terms[i];
+        others[i] = if maximal[i] == place { F::zero() } else { term };
     }
     others
 }
