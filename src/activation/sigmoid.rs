@@ -5,7 +5,6 @@ use ndarray::{Array, ArrayRef, ArrayView, Dimension};
 use super::check_cotangent;
 use crate::compiled::OfElements;
 use crate::elementwise::ElementwiseLoss;
-use crate::engine::shape::{allocate, is_column_major};
 use crate::engine::span::{Kernel, SpanKernel};
 use crate::math::{exp_nonpositive, ln_1p_of_fraction};
 use crate::{BinaryLabels, Float, LossError};
@@ -242,9 +241,7 @@ fn elementwise<F: Float + OfElements<Sigmoid<LOG>>, D: Dimension, const LOG: boo
     activation: Sigmoid<LOG>,
     logits: ArrayView<'_, F, D>,
 ) -> Result<Array<F, D>, LossError> {
-    let mut out = allocate(logits.raw_dim(), is_column_major(&logits))?;
-    elementwise_into(activation, logits, &mut out)?;
-    Ok(out)
+    activation.loss(logits.view(), logits.view())
 }
 
 fn elementwise_into<F: Float + OfElements<Sigmoid<LOG>>, D: Dimension, const LOG: bool>(

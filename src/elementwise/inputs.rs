@@ -1,6 +1,6 @@
 //! Predictions and targets that fit each other: checked before the first element, then handed to the engine.
 
-use ndarray::{Array, ArrayView, ArrayViewMut, Dimension};
+use ndarray::{Array, ArrayView, ArrayViewMut, Dimension, ShapeBuilder};
 
 use super::ElementwiseLoss;
 use crate::aggregate::Plan;
@@ -86,28 +86,77 @@ impl<'k, 'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension>
         self.shape.slice()
     }
 
-    /// A new array of losses or gradients.
-    pub(super) fn collect(self, output: Output) -> Result<Array<F, D>, LossError> {
-        if fresh::pays::<F>(self.shape.size(), self.kernel.cost())
-            && let Some(span) = self.span(&Weights::None)
-            && let Some(predictions) = span.predictions
-        {
-            let inputs = fresh::Inputs {
-                predictions,
-                targets: span.targets,
-            };
-            return inputs
-                .collect(output, self.kernel)
-                .and_then(|values| Array::from_shape_vec(self.shape.clone(), values).ok())
-                .ok_or_else(|| too_large(self.shape.slice()));
+    /// A new array of losses.
+    pub(super) fn losses(self) -> Result<Array<F, D>, LossError> {
+        if let Some(inputs) = self.contiguous() {
+            return self.new_array(inputs.one(Output::Losses));
         }
-        let column_major = self.predictions.as_ref().is_some_and(is_column_major);
-        let mut array = allocate(self.shape.clone(), column_major)?;
-        match output {
-            Output::Loss => self.elements(Some(array.view_mut()), None)?,
-            Output::Gradient => self.elements(None, Some(array.view_mut()))?,
+        let mut loss = self.zeros()?;
+        self.elements(Some(loss.view_mut()), None)?;
+        Ok(loss)
+    }
+
+    /// A new array of gradients.
+    pub(super) fn gradients(self) -> Result<Array<F, D>, LossError> {
+        if let Some(inputs) = self.contiguous() {
+            return self.new_array(inputs.one(Output::Gradients));
         }
-        Ok(array)
+        let mut gradient = self.zeros()?;
+        self.elements(None, Some(gradient.view_mut()))?;
+        Ok(gradient)
+    }
+
+    /// New arrays of both.
+    pub(super) fn both(self) -> Result<(Array<F, D>, Array<F, D>), LossError> {
+        if let Some(inputs) = self.contiguous().filter(fresh::Inputs::is_for_several) {
+            let (loss, gradient) = inputs.both().unzip();
+            return Ok((self.new_array(loss)?, self.new_array(gradient)?));
+        }
+        let (mut loss, mut gradient) = (self.zeros()?, self.zeros()?);
+        self.elements(Some(loss.view_mut()), Some(gradient.view_mut()))?;
+        Ok((loss, gradient))
+    }
+
+    /// Whether the predictions, and what is made of them, lie in column-major order alone.
+    fn is_column_major(&self) -> bool {
+        self.predictions.as_ref().is_some_and(is_column_major)
+    }
+
+    /// An array of these elements, which are in the order of the predictions.
+    fn new_array(&self, elements: Option<Vec<F>>) -> Result<Array<F, D>, LossError> {
+        let shape = self.shape.clone().set_f(self.is_column_major());
+        elements
+            .and_then(|elements| Array::from_shape_vec(shape, elements).ok())
+            .ok_or_else(|| too_large(self.shape.slice()))
+    }
+
+    fn zeros(&self) -> Result<Array<F, D>, LossError> {
+        allocate(self.shape.clone(), self.is_column_major())
+    }
+
+    /// Slices of predictions and targets, if they are contiguous in the same order and new arrays better made of them than
+    /// of zeros.
+    fn contiguous<'b>(&self) -> Option<fresh::Inputs<'b, 'k, F, T>>
+    where
+        'p: 'b,
+        't: 'b,
+    {
+        let size = self.shape.size();
+        let predictions = self
+            .predictions
+            .clone()
+            .filter(|_| fresh::pays::<F>(size))?;
+        let (predictions, targets) = if is_column_major(&predictions) {
+            let targets = self.targets.clone().reversed_axes();
+            (predictions.reversed_axes(), targets)
+        } else {
+            (predictions, self.targets.clone())
+        };
+        Some(fresh::Inputs {
+            kernel: self.kernel,
+            predictions: predictions.to_slice()?,
+            targets: stream(&targets, size)?,
+        })
     }
 
     pub(super) fn elements<'b>(
@@ -180,14 +229,22 @@ impl<'k, 'p, 't, F: Float, T: Target<F>, D: Dimension, E: Dimension>
                 Some(view) => Some(view.to_slice()?),
                 None => None,
             },
-            targets: match self.targets.to_slice()? {
-                all if all.len() == size => Stream::Slice(all),
-                &[one] => Stream::Constant(one),
-                _ => return None,
-            },
+            targets: stream(&self.targets, size)?,
             weights: WeightStream::of(weights)?,
             loss: None,
             gradient: None,
         })
+    }
+}
+
+/// Targets in row-major order for so many elements, if they are contiguous.
+fn stream<'t, T: Copy, E: Dimension>(
+    targets: &ArrayView<'t, T, E>,
+    size: usize,
+) -> Option<Stream<'t, T>> {
+    match targets.to_slice()? {
+        all if all.len() == size => Some(Stream::Slice(all)),
+        &[one] => Some(Stream::Constant(one)),
+        _ => None,
     }
 }

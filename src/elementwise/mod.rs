@@ -10,7 +10,6 @@ pub(crate) mod squared_error;
 use ndarray::{Array, ArrayRef, ArrayView, Dimension, Ix0, Ix1, Ix2, Ix3, Ix4, Ix5, Ix6, IxDyn};
 
 use crate::aggregate::count_all;
-use crate::engine::fresh::Output;
 use crate::engine::shape::{align, allocate, check_output, is_column_major};
 use crate::engine::span::SpanKernel;
 use crate::{Aggregate, BinaryLabels, Float, LossError, Target};
@@ -127,7 +126,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let predictions = predictions.into();
         self.with_kernel(|kernel| {
             let inputs = Inputs::check(kernel, &predictions, targets.into())?;
-            inputs.collect(Output::Loss)
+            inputs.losses()
         })
     }
 
@@ -149,7 +148,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let predictions = predictions.into();
         self.with_kernel(|kernel| {
             let inputs = Inputs::check(kernel, &predictions, targets.into())?;
-            inputs.collect(Output::Gradient)
+            inputs.gradients()
         })
     }
 
@@ -171,11 +170,7 @@ pub trait ElementwiseLoss<F: Float>: Copy + Send + Sync {
         let predictions = predictions.into();
         self.with_kernel(|kernel| {
             let inputs = Inputs::check(kernel, &predictions, targets.into())?;
-            let column_major = is_column_major(&predictions);
-            let mut loss = allocate(predictions.raw_dim(), column_major)?;
-            let mut gradient = allocate(predictions.raw_dim(), column_major)?;
-            inputs.elements(Some(loss.view_mut()), Some(gradient.view_mut()))?;
-            Ok((loss, gradient))
+            inputs.both()
         })
     }
 

@@ -243,12 +243,11 @@ impl<F: Float, K: Kernel<F>> SpanKernel<F> for K {
         Kernel::labels(*self)
     }
 
-    fn run(&self, job: Job<F>, span: Span<'_, F, F>, lanes: &mut Lanes) {
-        let kernel = *self;
+    fn run(&self, job: Job<F>, mut span: Span<'_, F, F>, lanes: &mut Lanes) {
         simd::dispatch(Run {
-            kernel,
-            job,
-            span,
+            kernel: *self,
+            job: &job,
+            span: &mut span,
             lanes,
         });
     }
@@ -290,8 +289,8 @@ impl<F: Float, K: Kernel<F>> simd::Work for Append<'_, F, K> {
             let block = &mut room.0[..predictions.len()];
             let inputs = BlockInputs::new(kernel, predictions, targets, &mut ahead_block);
             match self.output {
-                Output::Loss => inputs.values(block),
-                Output::Gradient => inputs.derivatives(block, F::one()),
+                Output::Losses => inputs.values(block),
+                Output::Gradients => inputs.derivatives(block, F::one()),
             }
             self.to.extend_from_slice(block);
             start = end;
@@ -399,8 +398,9 @@ impl<F: Float> Spare<F> {
 
 struct Run<'a, 'b, F, K> {
     kernel: K,
-    job: Job<F>,
-    span: Span<'a, F, F>,
+    /// Neither is moved, for the reason that [`dispatch`](simd::dispatch) has.
+    job: &'b Job<F>,
+    span: &'b mut Span<'a, F, F>,
     lanes: &'b mut Lanes,
 }
 
@@ -415,7 +415,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
             span,
             lanes,
         } = self;
-        let (kernel, job) = (*kernel, *job);
+        let kernel = *kernel;
         let (size, all_predictions) = (span.size, span.predictions);
         let (all_targets, all_weights) = (span.targets, span.weights);
         let (mut prediction_block, mut target_block) = (Spare(None), Spare(None));
