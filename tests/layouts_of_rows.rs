@@ -7,8 +7,9 @@ use ndarray::{Array, Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Dimension,
 use ndarray_loss::*;
 
 /// Short and long rows, fewer and more than are treated together.
-const SHAPES: [(usize, usize); 8] = [
+const SHAPES: [(usize, usize); 9] = [
     (70, 10),
+    (60, 100),
     (1, 300),
     (5, 129),
     (33, 1100),

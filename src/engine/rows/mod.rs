@@ -46,6 +46,9 @@ use crate::float::Float;
 /// Rows of more classes come in no groups.
 pub(crate) const MOST_SHORT: usize = 256;
 
+/// Up to so many classes, columns are copied into groups sooner than one sum is added up where they are.
+const LIGHT_IN_GROUPS: usize = 128;
+
 /// How many contiguous rows take turns in each pass at most: what follows from a pass over one need not wait for another.
 pub(crate) const IN_TURN: usize = 8;
 
@@ -212,7 +215,7 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
     fn prefers_columns(&self, classes: usize, has_targets: bool) -> bool {
         match self.sums_across(has_targets) {
             0 => true,
-            1 => classes > MOST_SHORT / 2,
+            1 => classes > LIGHT_IN_GROUPS,
             _ => false,
         }
     }

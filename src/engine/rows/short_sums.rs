@@ -36,7 +36,7 @@ trait OfLane<F> {
     /// What there is of a class.
     fn of_class(&self, class: usize) -> [F; ROWS];
     /// The sums over the classes of a lane.
-    fn of_lane(&self, lane: usize) -> Sums;
+    fn of_lane(&self, lane: usize) -> GroupSums;
 }
 
 struct Each<'s, S: ?Sized> {
@@ -56,8 +56,8 @@ impl<F: Float, S: Summands<F> + ?Sized> OfLane<F> for Each<'_, S> {
     }
 
     #[inline(always)]
-    fn of_lane(&self, lane: usize) -> Sums {
-        let mut sums = Sums::ZERO;
+    fn of_lane(&self, lane: usize) -> GroupSums {
+        let mut sums = GroupSums::ZERO;
         for class in (lane..self.classes).step_by(LANES) {
             sums.add(&self.of.of(class));
         }
@@ -72,10 +72,10 @@ impl<F: Float> OfLane<F> for Stripes<'_, F> {
     }
 
     #[inline(always)]
-    fn of_lane(&self, lane: usize) -> Sums {
+    fn of_lane(&self, lane: usize) -> GroupSums {
         let Self { terms, maximal } = *self;
         let whole = terms.len() - terms.len() % STRIPE;
-        let mut sums = Sums::ZERO;
+        let mut sums = GroupSums::ZERO;
         for start in (lane..whole).step_by(STRIPE) {
             let first = pair(terms, maximal, start);
             let second = pair(terms, maximal, start + STRIPE / 2);
@@ -120,12 +120,12 @@ fn pair<F: Float>(terms: &[[F; ROWS]], maximal: &[F; ROWS], class: usize) -> [F;
 
 /// Running sums of each row, and what was rounded off.
 #[derive(Clone, Copy)]
-struct Sums {
+struct GroupSums {
     hi: [f64; ROWS],
     lo: [f64; ROWS],
 }
 
-impl Sums {
+impl GroupSums {
     const ZERO: Self = Self {
         hi: [0.0; ROWS],
         lo: [0.0; ROWS],
@@ -160,16 +160,16 @@ impl Sums {
 fn total<F: Float>(classes: usize, lanes: impl OfLane<F>) -> [f64; ROWS] {
     const QUARTER: usize = LANES / 4;
     if Order::of(classes) == Order::OneByOne {
-        let mut sums = Sums::ZERO;
+        let mut sums = GroupSums::ZERO;
         for class in 0..classes {
             sums.add(&lanes.of_class(class));
         }
         return sums.totals::<F>();
     }
-    let mut quarters = [Sums::ZERO; QUARTER];
+    let mut quarters = [GroupSums::ZERO; QUARTER];
     for (first, quarter) in quarters.iter_mut().enumerate() {
         for half in [first, first + QUARTER] {
-            let mut sums = Sums::ZERO;
+            let mut sums = GroupSums::ZERO;
             for lane in [half, half + 2 * QUARTER] {
                 sums.join::<F>(&lanes.of_lane(lane));
             }
