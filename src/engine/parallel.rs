@@ -14,6 +14,10 @@ pub(crate) const CHUNK: usize = 4096;
 /// fallen asleep, waking one takes 15 to 30 µs, and such a call lasts 35 µs.
 const WORTH_A_THREAD: f64 = 12_000.0;
 
+/// A part of the work that takes so many nanoseconds is long beside what it costs to hand it over.
+#[cfg(feature = "rayon")]
+const LONG: f64 = 50_000.0;
+
 /// Up to so many nanoseconds, it matters more that no thread waits for another one to wake up than that none is interrupted.
 #[cfg(feature = "rayon")]
 const BRIEF: f64 = 500_000.0;
@@ -61,16 +65,18 @@ pub(crate) fn grain(size: usize, cost: f32) -> usize {
     if !is_worth_threads(size as f64 * f64::from(cost)) {
         return usize::MAX;
     }
+    let elements_in = |time: f64| (time / f64::from(cost).max(1e-3)) as usize;
     let threads = threads();
     let share = if is_brief_from_outside(size, cost) {
         // One for each, though halves are not quite equal.
         (size + size / 4) / threads
     } else {
-        // A few for each thread, so that one that was interrupted does not hold up the rest.
-        size / (8 * threads)
+        // A few for each thread, so that one that was interrupted does not hold up the rest; more where each is long,
+        // since one thread has one more to do than another.
+        let (few, many) = (size / (8 * threads), size / (32 * threads));
+        many.max(few.min(elements_in(LONG)))
     };
-    let least = (WORTH_A_THREAD / 2.0 / f64::from(cost).max(1e-3)) as usize;
-    share.max(least)
+    share.max(elements_in(WORTH_A_THREAD / 2.0))
 }
 
 #[cfg(not(feature = "rayon"))]

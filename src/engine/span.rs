@@ -415,7 +415,7 @@ impl<F: Float, K: Kernel<F>> simd::Work for Run<'_, '_, F, K> {
             span,
             lanes,
         } = self;
-        let kernel = *kernel;
+        let (kernel, job) = (*kernel, **job);
         let (size, all_predictions) = (span.size, span.predictions);
         let (all_targets, all_weights) = (span.targets, span.weights);
         let (mut prediction_block, mut target_block) = (Spare(None), Spare(None));
