@@ -81,6 +81,15 @@ fn check_all<F: Float>(loss: impl ElementwiseLoss<F>) -> Result<(), LossError> {
     Ok(())
 }
 
+/// What is written without being added up is done in longer stretches, where there are millions of elements.
+#[test]
+fn of_millions_of_elements() {
+    let number = |i: usize| ((i * 7) % 8191) as f32 / 8192.0;
+    let predictions = Array2::from_shape_fn((2_200_003, 1), |(i, _)| number(i));
+    let targets = predictions.mapv(|p| p < 0.3);
+    check(BinaryCrossentropy, predictions.view(), targets.view()).unwrap();
+}
+
 fn check_losses() {
     check_all::<f32>(BinaryCrossentropy).unwrap();
     check_all(HuberLoss::<f64>::default()).unwrap();

@@ -107,11 +107,12 @@ pub(crate) fn traverse<F: Float, T: Target<F>>(
     let (cost, work) = (kernel.cost(), Work::new(kernel, job));
     match operands.into_span() {
         Ok((span, repeated)) => {
-            let spanning = Spanning {
-                span,
-                repeated,
-                work,
-            };
+            let mut spanning = Spanning::new(span, work);
+            if repeated.is_some() {
+                // There is room for copies of so many.
+                spanning.leaf = CHUNK;
+                spanning.repeated = repeated;
+            }
             parallel::run(spanning, cost)
         }
         Err(operands) => parallel::run(Tiling::new(operands, work), cost),
@@ -127,12 +128,17 @@ pub(crate) fn run_contiguous<F: Float, T: Target<F>>(
     parallel::run(Spanning::new(span, Work::new(kernel, job)), kernel.cost())
 }
 
-/// Contiguous operands and what is done with them, in leaves of [`CHUNK`].
+/// Large work that adds up nothing has so many leaves, or twice as many: between two, its streams of memory come to a halt.
+const LEAVES: usize = 256;
+
+/// Contiguous operands and what is done with them.
 pub(super) struct Spanning<'a, 'k, F, T> {
     span: Span<'a, F, T>,
     /// The weights, where they are not contiguous as well; the span has none then.
     repeated: Option<Repeated<'a, F>>,
     work: Work<'k, F>,
+    /// How many elements a leaf has: [`CHUNK`] where losses are added up, and no more where weights are copied.
+    leaf: usize,
 }
 
 impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
@@ -140,13 +146,13 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
         self.span.size
     }
 
-    /// The left half is the largest power of two of chunks.
+    /// The left half is the largest power of two of leaves.
     fn divide(self) -> Result<(Self, Self), Self> {
-        if self.span.size <= CHUNK {
+        if self.span.size <= self.leaf {
             return Err(self);
         }
-        let chunks = self.span.size.div_ceil(CHUNK);
-        let middle = CHUNK * (chunks.next_power_of_two() / 2);
+        let leaves = self.span.size.div_ceil(self.leaf);
+        let middle = self.leaf * (leaves.next_power_of_two() / 2);
         let (left, right) = self.span.split_at(middle);
         let (left_repeated, right_repeated) =
             unzip(self.repeated.map(|weights| weights.split_at(middle)));
@@ -174,10 +180,16 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
 
 impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
     pub(super) fn new(span: Span<'a, F, T>, work: Work<'k, F>) -> Self {
+        let leaf = if work.job.reduce {
+            CHUNK
+        } else {
+            CHUNK * (span.size / (CHUNK * LEAVES)).max(1)
+        };
         Self {
             span,
             repeated: None,
             work,
+            leaf,
         }
     }
 
