@@ -84,9 +84,10 @@ pub(crate) fn grain(_size: usize, _cost: f32) -> usize {
     usize::MAX
 }
 
-/// Whether so many nanoseconds of work are to be shared.
+/// Whether so many nanoseconds of work are to be shared. What is not worth it does not ask for the number of threads, for
+/// which rayon would start them.
 pub(crate) fn is_worth_threads(total: f64) -> bool {
-    threads() > 1 && total >= 2.0 * WORTH_A_THREAD
+    total >= 2.0 * WORTH_A_THREAD && threads() > 1
 }
 
 /// The number of threads that share work.
