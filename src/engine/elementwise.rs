@@ -128,8 +128,9 @@ pub(crate) fn run_contiguous<F: Float, T: Target<F>>(
     parallel::run(Spanning::new(span, Work::new(kernel, job)), kernel.cost())
 }
 
-/// Large work that adds up nothing has so many leaves, or twice as many: between two, its streams of memory come to a halt.
-const LEAVES: usize = 256;
+/// Large work that adds up nothing has so many leaves for each thread, or twice as many: between two, its streams of memory
+/// come to a halt.
+const LEAVES: usize = 128;
 
 /// Contiguous operands and what is done with them.
 pub(super) struct Spanning<'a, 'k, F, T> {
@@ -180,10 +181,11 @@ impl<F: Float, T: Target<F>> Divisible for Spanning<'_, '_, F, T> {
 
 impl<'a, 'k, F: Float, T: Target<F>> Spanning<'a, 'k, F, T> {
     pub(super) fn new(span: Span<'a, F, T>, work: Work<'k, F>) -> Self {
-        let leaf = if work.job.reduce {
+        let chunks = span.size / CHUNK;
+        let leaf = if work.job.reduce || chunks < LEAVES {
             CHUNK
         } else {
-            CHUNK * (span.size / (CHUNK * LEAVES)).max(1)
+            CHUNK * (chunks / (LEAVES * parallel::threads())).max(1)
         };
         Self {
             span,
