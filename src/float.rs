@@ -1,6 +1,7 @@
 //! What an element may be: [`Float`] for predictions, [`Target`] for targets.
 
 use std::fmt::{Debug, Display, LowerExp};
+use std::ops::Add;
 
 use ndarray::{ArrayView2, ScalarOperand};
 use num_traits::{FloatConst, NumAssign, NumCast};
@@ -67,7 +68,7 @@ impl Float for f64 {}
 
 /// What the engine needs to know about a format; a hidden supertrait of [`Float`].
 #[doc(hidden)]
-pub trait Arithmetic: Copy + Transposed {
+pub trait Arithmetic: Copy + Default + Add<Output = Self> + Transposed {
     /// The nearest value of this format.
     fn narrow(x: f64) -> Self;
     fn widen(self) -> f64;
@@ -75,9 +76,6 @@ pub trait Arithmetic: Copy + Transposed {
     fn add_to(hi: &mut f64, lo: &mut f64, value: Self);
     /// Adds the values to the lanes, the first to the first lane.
     fn accumulate(lanes: &mut Lanes, values: &[Self]);
-    /// Adds values none of which is negative, with at most two roundings each before they reach the lanes: see
-    /// [`Lanes::add_stripes`].
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]);
     /// Adds to a lane's sum that of another one, as [`total_of_section`](Self::total_of_section) does.
     fn join_lane(hi: &mut f64, lo: &mut f64, other: (f64, f64));
     /// What the sum of all lanes comes to, as [`total_of_section`](Self::total_of_section) has it.
@@ -105,11 +103,6 @@ impl Arithmetic for f32 {
         let above_least = |x: &f32| x.to_bits().wrapping_sub(LEAST);
         let greatest = values.iter().map(above_least).fold(0, u32::max);
         greatest <= LARGEST - LEAST
-    }
-
-    #[inline(always)]
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
-        lanes.add_stripes(terms, |hi, _, sum| *hi += sum as f64);
     }
 
     #[inline(always)]
@@ -188,11 +181,6 @@ impl Arithmetic for f64 {
             either | bits.wrapping_sub(LEAST) | LARGEST.wrapping_sub(bits)
         });
         either.leading_zeros() > 0
-    }
-
-    #[inline(always)]
-    fn accumulate_terms(lanes: &mut Lanes, terms: &[Self]) {
-        lanes.add_stripes(terms, |hi, lo, sum| add_compensated(hi, lo, (sum, 0.0)));
     }
 
     #[inline(always)]

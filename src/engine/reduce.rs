@@ -6,7 +6,6 @@
 //! mean included (Dekker, "A floating-point technique for extending the available precision", 1971).
 
 use std::array::from_fn;
-use std::ops::Add;
 
 use super::parallel::CHUNK;
 use crate::float::Arithmetic;
@@ -257,38 +256,72 @@ impl Lanes {
     /// Adds values [`STRIPE`] at a time, of which each lane has four, summed up pair by pair before they are added. Of what is
     /// left over it has two, as if zeros followed.
     #[inline(always)]
-    pub(crate) fn add_stripes<T: Copy + Default + Add<Output = T>>(
-        &mut self,
-        values: &[T],
-        add: impl Fn(&mut f64, &mut f64, T),
-    ) {
-        // Copies, which stay in registers.
-        let Self { mut hi, mut lo } = *self;
-        let (stripes, rest) = values.as_chunks::<STRIPE>();
+    pub(crate) fn add_stripes<F: Arithmetic>(&mut self, values: &[F]) {
+        let mut lanes = self.running();
+        let (stripes, _) = values.as_chunks::<STRIPE>();
         for x in stripes {
-            let mut sums = [T::default(); LANES];
+            let mut sums = [F::default(); LANES];
             for i in 0..LANES {
                 sums[i] = (x[i] + x[i + LANES]) + (x[i + 2 * LANES] + x[i + 3 * LANES]);
             }
-            for i in 0..LANES {
-                add(&mut hi[i], &mut lo[i], sums[i]);
-            }
+            lanes.add(&sums);
         }
-        for rest in rest.chunks(STRIPE / 2) {
-            let mut copy = [T::default(); STRIPE / 2];
-            let x = rest.first_chunk().unwrap_or_else(|| {
+        lanes.add_rest(values);
+        *self = lanes;
+    }
+
+    /// The last of [`add_stripes`](Self::add_stripes): what is left over of values behind whole stripes.
+    #[inline(always)]
+    pub(crate) fn add_rest<F: Arithmetic>(&mut self, values: &[F]) {
+        const HALF: usize = STRIPE / 2;
+        let (halves, rest) = values.as_chunks::<HALF>();
+        if halves.len() % 2 > 0
+            && let Some(x) = halves.last()
+        {
+            self.add_half(x);
+        }
+        if rest.is_empty() {
+            return;
+        }
+        // Copies of a length that is known: of another, it would be a call.
+        let mut copy = [F::default(); 2 * HALF];
+        let start = match values.last_chunk::<HALF>() {
+            Some(last) => {
+                copy[..HALF].copy_from_slice(last);
+                HALF - rest.len()
+            }
+            None => {
                 copy[..rest.len()].copy_from_slice(rest);
-                &copy
-            });
-            let mut sums = [T::default(); LANES];
-            for i in 0..LANES {
-                sums[i] = x[i] + x[i + LANES];
+                0
             }
-            for i in 0..LANES {
-                add(&mut hi[i], &mut lo[i], sums[i]);
-            }
+        };
+        if let Some(x) = copy.get(start..).and_then(<[F]>::first_chunk) {
+            self.add_half(x);
         }
-        *self = Self { hi, lo };
+    }
+
+    #[inline(always)]
+    fn add_half<F: Arithmetic>(&mut self, x: &[F; STRIPE / 2]) {
+        let mut sums = [F::default(); LANES];
+        for i in 0..LANES {
+            sums[i] = x[i] + x[i + LANES];
+        }
+        self.add(&sums);
+    }
+
+    /// A copy that may stay in registers.
+    #[inline(always)]
+    pub(crate) fn running(&self) -> Self {
+        let Self { hi, lo } = *self;
+        Self { hi, lo }
+    }
+
+    /// Adds a value to each lane.
+    #[inline(always)]
+    pub(crate) fn add<F: Arithmetic>(&mut self, values: &[F; LANES]) {
+        for i in 0..LANES {
+            F::add_to(&mut self.hi[i], &mut self.lo[i], values[i]);
+        }
     }
 
     /// Adds the values of a row.
@@ -305,7 +338,7 @@ impl Lanes {
     pub(crate) fn add_terms<F: Arithmetic>(&mut self, terms: &[F], order: Order) {
         match order {
             Order::OneByOne => self.add_one_by_one(terms),
-            Order::ByLanes => F::accumulate_terms(self.in_memory(), terms),
+            Order::ByLanes => self.in_memory().add_stripes(terms),
         }
     }
 

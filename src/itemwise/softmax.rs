@@ -13,10 +13,10 @@ mod across;
 pub(crate) use across::{Beside, Scales, look_across, summaries_across, terms_across};
 
 use crate::Float;
-use crate::engine::reduce::{Lanes, Order, Pair};
+use crate::engine::reduce::{LANES, Lanes, Order, Pair, STRIPE};
 use crate::engine::rows::{
     Access, AnyRowKernel, BLOCK, Band, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
-    Piece, ROWS, Rooms, RowKernel, SECTION, Sink, Source, Way, spans, sums_of_others,
+    Piece, ROWS, Rooms, RowKernel, SECTION, Sink, Source, Way, spans, sums_of_others, update,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -294,6 +294,74 @@ impl<F: Float> NarrowScale<F> {
             *term = self.term(x);
         }
     }
+
+    /// The terms of a part, with 0 at the maximal class, and their sums: see [`Lanes::add_stripes`].
+    #[inline(always)]
+    fn stripes(self, logits: &[F], terms: &mut [F], maximal: Option<usize>, lanes: &mut Lanes) {
+        let maximal = maximal.unwrap_or(usize::MAX);
+        let whole = terms.len() - terms.len() % STRIPE;
+        if whole < terms.len() {
+            // Before the others, since it may overlap them.
+            if let (Some(x), Some(to)) = (logits.last_chunk(), terms.last_chunk_mut()) {
+                self.stripe::<false>(x, to, 0);
+            } else {
+                let (most, last) = spans(terms.len());
+                if let Some(span) = last {
+                    self.each_term(&logits[span.clone()], &mut terms[span]);
+                }
+                self.each_term(&logits[most.clone()], &mut terms[most]);
+            }
+            if maximal >= whole
+                && let Some(term) = terms.get_mut(maximal)
+            {
+                *term = F::zero();
+            }
+        }
+        let mut sums = lanes.running();
+        let (stripes, _) = logits.as_chunks();
+        let (outputs, _) = terms.as_chunks_mut();
+        for (index, (x, to)) in stripes.iter().zip(outputs).enumerate() {
+            let of_stripe = if index == maximal / STRIPE {
+                self.stripe::<true>(x, to, maximal % STRIPE)
+            } else {
+                self.stripe::<false>(x, to, 0)
+            };
+            sums.add(&of_stripe);
+        }
+        sums.add_rest(terms);
+        *lanes = sums;
+    }
+
+    /// Those of a stripe: 0 at `maximal`, if it is in this one.
+    #[inline(always)]
+    fn stripe<const MAXIMAL: bool>(
+        self,
+        x: &[F; STRIPE],
+        to: &mut [F; STRIPE],
+        maximal: usize,
+    ) -> [F; LANES] {
+        let zero = F::zero();
+        let (mut terms, mut sums) = ([zero; STRIPE], [zero; LANES]);
+        for i in 0..LANES {
+            let mut a = self.term(x[i]);
+            let mut b = self.term(x[i + LANES]);
+            let mut c = self.term(x[i + 2 * LANES]);
+            let mut d = self.term(x[i + 3 * LANES]);
+            if MAXIMAL {
+                a = update(i == maximal, zero, a);
+                b = update(i + LANES == maximal, zero, b);
+                c = update(i + 2 * LANES == maximal, zero, c);
+                d = update(i + 3 * LANES == maximal, zero, d);
+            }
+            terms[i] = a;
+            terms[i + LANES] = b;
+            terms[i + 2 * LANES] = c;
+            terms[i + 3 * LANES] = d;
+            sums[i] = (a + b) + (c + d);
+        }
+        *to = terms;
+        sums
+    }
 }
 
 impl<F: Float> Scale<F> {
@@ -349,9 +417,8 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn terms(&mut self, mut piece: Piece<'_, F>, others: &mut Lanes) {
         if piece.wants_gradient {
-            self.each_term(piece.scores, piece.gradient);
             let sum = (others, piece.order);
-            self.add_terms(piece.part, piece.scores, piece.gradient, sum);
+            self.terms_and_sum(piece.part, piece.scores, piece.gradient, sum);
             return;
         }
         for part in piece.part.each() {
@@ -362,8 +429,34 @@ impl<F: Float> LongRow<F> {
                 ..
             } = piece.block(part);
             let terms = &mut work.terms[..part.len];
-            self.each_term(scores, terms);
-            self.add_terms(part, scores, terms, (&mut *others, order));
+            self.terms_and_sum(part, scores, terms, (&mut *others, order));
+        }
+    }
+
+    /// The terms of a part, that of the maximum set to 0, and their sum.
+    #[inline(always)]
+    fn terms_and_sum(
+        &mut self,
+        part: Part,
+        logits: &[F],
+        terms: &mut [F],
+        (others, order): (&mut Lanes, Order),
+    ) {
+        let (Some(Scale::Narrow(scale)), Order::ByLanes) = (self.scale, order) else {
+            self.each_term(logits, terms);
+            self.add_terms(part, logits, terms, (others, order));
+            return;
+        };
+        self.find_maximal(part, logits);
+        let maximal = self.maximal_in(part);
+        scale.stripes(logits, terms, maximal, others.in_memory());
+    }
+
+    /// Finds the maximal class, if it is in this part.
+    #[inline(always)]
+    fn find_maximal(&mut self, part: Part, logits: &[F]) {
+        if self.maximal.is_none() {
+            self.maximal = self.largest.final_class(part, logits);
         }
     }
 
@@ -379,9 +472,7 @@ impl<F: Float> LongRow<F> {
         if !self.is_defined() {
             return;
         }
-        if self.maximal.is_none() {
-            self.maximal = self.largest.final_class(part, logits);
-        }
+        self.find_maximal(part, logits);
         self.leave_out_maximal(part, terms);
         others.add_terms(terms, order);
     }

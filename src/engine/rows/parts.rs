@@ -167,29 +167,8 @@ impl<F: Float> Largest<F> {
     /// Takes the next part into account.
     #[inline(always)]
     pub(crate) fn look(&mut self, part: Part, values: &[F]) {
-        let infinity = F::infinity();
-        // Which block each lane has its largest number from.
-        let mut largest = [-infinity; WIDTH];
-        let mut blocks = [F::zero(); WIDTH];
-        let (steps, last) = steps(values);
-        // What the last has of an earlier block is found there as well.
-        let last = last.map(|last| ((values.len() - 1) / BLOCK, from_ref(last)));
-        let of_blocks = steps.chunks(BLOCK / STEP).enumerate().chain(last);
-        for (index, block) in of_blocks {
-            let (index, (of_block, _)) = (F::narrow(index as f64), look::<F, false>(block));
-            for i in 0..WIDTH {
-                let is_greater = of_block[i] > largest[i];
-                largest[i] = update(is_greater, of_block[i], largest[i]);
-                blocks[i] = update(is_greater, index, blocks[i]);
-            }
-        }
-        let (largest, blocks) = black_box((largest, blocks));
-        let value = across_lanes(largest, greater);
-        let first = across_lanes(
-            from_fn(|i| update(largest[i] == value, blocks[i], infinity)),
-            lesser,
-        );
-        let start = part.start + first.widen() as usize * BLOCK;
+        let (value, block) = largest_and_block(values);
+        let start = part.start + block * BLOCK;
         self.look_at(Part { start, ..part }, value);
     }
 
@@ -238,6 +217,54 @@ impl<F: Float> Largest<F> {
     }
 }
 
+/// The largest number, and the first block that has it.
+#[inline(always)]
+fn largest_and_block<F: Float>(values: &[F]) -> (F, usize) {
+    let infinity = F::infinity();
+    // Which block each lane has its largest number from.
+    let mut largest = [-infinity; WIDTH];
+    let mut blocks = [F::zero(); WIDTH];
+    let (whole, rest) = values.as_chunks::<BLOCK>();
+    for (index, block) in whole.iter().enumerate() {
+        let (steps, _) = block.as_chunks();
+        let (of_block, _) = look::<F, false>(steps);
+        look_at_lanes(&mut largest, &mut blocks, &of_block, index);
+    }
+    if !rest.is_empty() {
+        let (steps, _) = rest.as_chunks();
+        let (of_rest, _) = look::<F, false>(steps);
+        look_at_lanes(&mut largest, &mut blocks, &of_rest, whole.len());
+        if let Some(last) = values.last_chunk() {
+            // What it has of an earlier block is found there as well.
+            let (of_last, _) = look::<F, false>(from_ref(last));
+            look_at_lanes(&mut largest, &mut blocks, &of_last, whole.len());
+        }
+    }
+    let (largest, blocks) = black_box((largest, blocks));
+    let value = across_lanes(largest, greater);
+    let first = across_lanes(
+        from_fn(|i| update(largest[i] == value, blocks[i], infinity)),
+        lesser,
+    );
+    (value, first.widen() as usize)
+}
+
+/// Takes a block into account of which this is the largest number of each lane.
+#[inline(always)]
+fn look_at_lanes<F: Float>(
+    largest: &mut [F; WIDTH],
+    blocks: &mut [F; WIDTH],
+    of_block: &[F; WIDTH],
+    block: usize,
+) {
+    let block = F::narrow(block as f64);
+    for i in 0..WIDTH {
+        let is_greater = of_block[i] > largest[i];
+        largest[i] = update(is_greater, of_block[i], largest[i]);
+        blocks[i] = update(is_greater, block, blocks[i]);
+    }
+}
+
 /// The largest number of a part, which is no NaN, and whether there is a NaN.
 #[inline(always)]
 pub(crate) fn largest_and_any_nan<F: Float>(values: &[F]) -> (F, bool) {
@@ -254,13 +281,14 @@ pub(crate) fn largest_and_any_nan<F: Float>(values: &[F]) -> (F, bool) {
 }
 
 /// The lanes that numbers are compared in.
-const WIDTH: usize = STEP / 4;
+const WIDTH: usize = STEP / 2;
 
 /// What `choose` leaves of all lanes, pair by pair: one after the other, each would wait for the one before.
 #[inline(always)]
 fn across_lanes<F: Float>(lanes: [F; WIDTH], choose: impl Fn(F, F) -> F) -> F {
-    let [a, b, c, d]: [F; WIDTH / 2] = from_fn(|i| choose(lanes[i], lanes[i + WIDTH / 2]));
-    choose(choose(a, b), choose(c, d))
+    let eight: [F; WIDTH / 2] = from_fn(|i| choose(lanes[i], lanes[i + WIDTH / 2]));
+    let [a, b, c, d]: [F; WIDTH / 4] = from_fn(|i| choose(eight[i], eight[i + WIDTH / 4]));
+    choose(choose(a, c), choose(b, d))
 }
 
 /// Whole steps, and where something is left over, the last elements as one.
@@ -276,13 +304,13 @@ fn steps<F>(values: &[F]) -> (&[[F; STEP]], Option<&[F; STEP]>) {
 fn look<F: Float, const NANS: bool>(steps: &[[F; STEP]]) -> ([F; WIDTH], bool) {
     let (zero, one) = (F::zero(), F::one());
     // Lane by lane: as one fold, each step would also ask which of both is a NaN.
-    let mut lanes = [[F::neg_infinity(); WIDTH]; 4];
-    let mut nans = [[zero; WIDTH]; 4];
+    let mut lanes = [[F::neg_infinity(); WIDTH]; 2];
+    let mut nans = [[zero; WIDTH]; 2];
     for step in steps {
-        let quarters = step.chunks_exact(WIDTH);
-        for ((lanes, nans), quarter) in lanes.iter_mut().zip(&mut nans).zip(quarters) {
+        let halves = step.chunks_exact(WIDTH);
+        for ((lanes, nans), half) in lanes.iter_mut().zip(&mut nans).zip(halves) {
             for i in 0..WIDTH {
-                let x = quarter[i];
+                let x = half[i];
                 lanes[i] = greater(x, lanes[i]);
                 if NANS {
                     nans[i] = update(x.is_nan(), one, nans[i]);
@@ -291,14 +319,12 @@ fn look<F: Float, const NANS: bool>(steps: &[[F; STEP]]) -> ([F; WIDTH], bool) {
         }
     }
     // Kept in memory: the compiler would take the loop above apart to have each lane at hand.
-    let [a, b, c, d] = &lanes;
-    let largest = black_box(from_fn(|i| {
-        greater(greater(a[i], b[i]), greater(c[i], d[i]))
-    }));
+    let [a, b] = &lanes;
+    let largest = black_box(from_fn(|i| greater(a[i], b[i])));
     let mut any_nan = false;
     if NANS {
-        let [a, b, c, d] = &nans;
-        let of_lanes: [F; WIDTH] = black_box(from_fn(|i| (a[i] + b[i]) + (c[i] + d[i])));
+        let [a, b] = &nans;
+        let of_lanes: [F; WIDTH] = black_box(from_fn(|i| a[i] + b[i]));
         any_nan = of_lanes.iter().fold(false, |any, &nan| any | (nan != zero));
     }
     (largest, any_nan)
@@ -334,20 +360,29 @@ pub(super) fn position<F: Float>(values: &[F], value: F) -> Option<usize> {
 /// value is there.
 #[inline(always)]
 fn position_of_present<F: Float>(values: &[F], start: usize, value: F) -> Option<usize> {
-    let (steps, rest) = values[start..].as_chunks();
-    let mut first = values.len();
-    if !rest.is_empty() && values.last_chunk().is_some_and(|step| has(step, value)) {
-        first = values.len() - STEP;
+    const NOWHERE: u32 = u32::MAX / 2;
+    // Where each lane has it.
+    let mut places = [NOWHERE; WIDTH];
+    let (chunks, rest) = values[start..].as_chunks::<WIDTH>();
+    if !rest.is_empty()
+        && let Some(last) = values.last_chunk::<WIDTH>()
+    {
+        let place = (values.len() - WIDTH) as u32;
+        for i in 0..WIDTH {
+            places[i] = if last[i] == value { place } else { NOWHERE };
+        }
     }
-    for (index, step) in steps.iter().enumerate().rev() {
-        first = select_unpredictable(has(step, value), start + index * STEP, first);
+    for (index, chunk) in chunks.iter().enumerate().rev() {
+        let place = (start + index * WIDTH) as u32;
+        for i in 0..WIDTH {
+            places[i] = if chunk[i] == value { place } else { places[i] };
+        }
     }
-    let step = values.get(first..)?.first_chunk::<STEP>()?;
-    let mut places = 0_u32;
-    for lane in 0..STEP {
-        places |= if step[lane] == value { 1 << lane } else { 0 };
+    let mut first = NOWHERE;
+    for (place, lane) in places.into_iter().zip(0..) {
+        first = first.min(place + lane);
     }
-    Some(first + places.trailing_zeros() as usize)
+    (first < NOWHERE).then_some(first as usize)
 }
 
 #[inline(always)]
