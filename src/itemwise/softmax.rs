@@ -9,14 +9,17 @@
 //! ```
 
 mod across;
+mod scale;
 
 pub(crate) use across::{Beside, Scales, look_across, summaries_across, terms_across};
+pub(crate) use scale::NarrowScale;
+use scale::Scale;
 
 use crate::Float;
-use crate::engine::reduce::{LANES, Lanes, Order, Pair, STRIPE};
+use crate::engine::reduce::{Lanes, Order, Pair};
 use crate::engine::rows::{
     Access, AnyRowKernel, BLOCK, Band, Gradient, Group, GroupTargets, Item, Largest, Maxima, Part,
-    Piece, ROWS, Rooms, RowKernel, SECTION, Sink, Source, Way, spans, sums_of_others, update,
+    Piece, ROWS, Rooms, RowKernel, SECTION, Sink, Source, Way, sums_of_others,
 };
 use crate::math::{Elementary, exp_difference, exp_scaled, exponent_offset, ln_1p};
 
@@ -268,126 +271,6 @@ pub(crate) struct LongRow<F: Float> {
     summary: Summary<F>,
 }
 
-/// How the terms of a row are computed.
-#[derive(Clone, Copy)]
-enum Scale<F: Float> {
-    Narrow(NarrowScale<F>),
-    Wide { maximum: F },
-}
-
-/// How they are where no difference to the maximum overflows.
-#[derive(Clone, Copy)]
-pub(crate) struct NarrowScale<F: Float> {
-    floor: F,
-    offset: <F as Elementary>::Exponent,
-}
-
-impl<F: Float> NarrowScale<F> {
-    #[inline(always)]
-    pub(crate) fn term(self, logit: F) -> F {
-        exp_scaled(logit, self.floor, self.offset)
-    }
-
-    #[inline(always)]
-    fn each_term(self, logits: &[F], terms: &mut [F]) {
-        for (term, &x) in terms.iter_mut().zip(logits) {
-            *term = self.term(x);
-        }
-    }
-
-    /// The terms of a part, with 0 at the maximal class, and their sums: see [`Lanes::add_stripes`].
-    #[inline(always)]
-    fn stripes(self, logits: &[F], terms: &mut [F], maximal: Option<usize>, lanes: &mut Lanes) {
-        let maximal = maximal.unwrap_or(usize::MAX);
-        let whole = terms.len() - terms.len() % STRIPE;
-        if whole < terms.len() {
-            // Before the others, since it may overlap them.
-            if let (Some(x), Some(to)) = (logits.last_chunk(), terms.last_chunk_mut()) {
-                self.stripe::<false>(x, to, 0);
-            } else {
-                let (most, last) = spans(terms.len());
-                if let Some(span) = last {
-                    self.each_term(&logits[span.clone()], &mut terms[span]);
-                }
-                self.each_term(&logits[most.clone()], &mut terms[most]);
-            }
-            if maximal >= whole
-                && let Some(term) = terms.get_mut(maximal)
-            {
-                *term = F::zero();
-            }
-        }
-        let mut sums = lanes.running();
-        let (stripes, _) = logits.as_chunks();
-        let (outputs, _) = terms.as_chunks_mut();
-        for (index, (x, to)) in stripes.iter().zip(outputs).enumerate() {
-            let of_stripe = if index == maximal / STRIPE {
-                self.stripe::<true>(x, to, maximal % STRIPE)
-            } else {
-                self.stripe::<false>(x, to, 0)
-            };
-            sums.add(&of_stripe);
-        }
-        sums.add_rest(terms);
-        *lanes = sums;
-    }
-
-    /// Those of a stripe: 0 at `maximal`, if it is in this one.
-    #[inline(always)]
-    fn stripe<const MAXIMAL: bool>(
-        self,
-        x: &[F; STRIPE],
-        to: &mut [F; STRIPE],
-        maximal: usize,
-    ) -> [F; LANES] {
-        let zero = F::zero();
-        let (mut terms, mut sums) = ([zero; STRIPE], [zero; LANES]);
-        for i in 0..LANES {
-            let mut a = self.term(x[i]);
-            let mut b = self.term(x[i + LANES]);
-            let mut c = self.term(x[i + 2 * LANES]);
-            let mut d = self.term(x[i + 3 * LANES]);
-            if MAXIMAL {
-                a = update(i == maximal, zero, a);
-                b = update(i + LANES == maximal, zero, b);
-                c = update(i + 2 * LANES == maximal, zero, c);
-                d = update(i + 3 * LANES == maximal, zero, d);
-            }
-            terms[i] = a;
-            terms[i + LANES] = b;
-            terms[i + 2 * LANES] = c;
-            terms[i + 3 * LANES] = d;
-            sums[i] = (a + b) + (c + d);
-        }
-        *to = terms;
-        sums
-    }
-}
-
-impl<F: Float> Scale<F> {
-    #[inline(always)]
-    fn of(maximum: F) -> Option<Self> {
-        if !maximum.is_finite() {
-            None
-        } else if maximum.abs() < F::SCALED_LIMIT {
-            Some(Self::Narrow(NarrowScale {
-                floor: maximum - F::SCALED_FLOOR,
-                offset: exponent_offset(maximum),
-            }))
-        } else {
-            Some(Self::Wide { maximum })
-        }
-    }
-
-    #[inline(always)]
-    fn term(self, logit: F) -> F {
-        match self {
-            Self::Narrow(scale) => scale.term(logit),
-            Self::Wide { maximum } => exp_difference(logit, maximum),
-        }
-    }
-}
-
 impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn new() -> Self {
@@ -449,7 +332,7 @@ impl<F: Float> LongRow<F> {
         };
         self.find_maximal(part, logits);
         let maximal = self.maximal_in(part);
-        scale.stripes(logits, terms, maximal, others.in_memory());
+        scale.each_term_and_sum(logits, terms, maximal, others.in_memory());
     }
 
     /// Finds the maximal class, if it is in this part.
@@ -511,13 +394,7 @@ impl<F: Float> LongRow<F> {
     #[inline(always)]
     pub(crate) fn each_term(&self, logits: &[F], terms: &mut [F]) {
         match self.scale {
-            Some(Scale::Narrow(scale)) => {
-                let (most, last) = spans(terms.len());
-                if let Some(span) = last {
-                    scale.each_term(&logits[span.clone()], &mut terms[span]);
-                }
-                scale.each_term(&logits[most.clone()], &mut terms[most]);
-            }
+            Some(Scale::Narrow(scale)) => scale.each_term(logits, terms),
             Some(Scale::Wide { maximum }) => {
                 for (term, &x) in terms.iter_mut().zip(logits) {
                     *term = exp_difference(x, maximum);
