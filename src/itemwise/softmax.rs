@@ -299,19 +299,22 @@ impl<F: Float> LongRow<F> {
     /// A part of the pass for the terms.
     #[inline(always)]
     pub(crate) fn terms(&mut self, mut piece: Piece<'_, F>, others: &mut Lanes) {
-        if piece.wants_gradient {
-            let sum = (others, piece.order);
-            self.terms_and_sum(piece.part, piece.scores, piece.gradient, sum);
-            return;
-        }
-        for part in piece.part.each() {
+        // At one place: each is compiled for itself.
+        let at_once = if piece.wants_gradient { AT_ONCE } else { 1 };
+        for part in piece.part.several(at_once) {
             let Piece {
                 scores,
+                gradient,
+                wants_gradient,
                 order,
                 work,
                 ..
             } = piece.block(part);
-            let terms = &mut work.terms[..part.len];
+            let terms = if wants_gradient {
+                gradient
+            } else {
+                &mut work.terms[..part.len]
+            };
             self.terms_and_sum(part, scores, terms, (&mut *others, order));
         }
     }

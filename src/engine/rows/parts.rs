@@ -54,7 +54,13 @@ impl Part {
     /// The parts of at most [`BLOCK`] elements that this one is made of.
     #[inline(always)]
     pub(crate) fn each(self) -> impl Iterator<Item = Self> {
-        Parts::of_line(self.start..self.start + self.len, 1)
+        self.several(1)
+    }
+
+    /// The same, up to so many as one.
+    #[inline(always)]
+    pub(crate) fn several(self, at_once: usize) -> impl Iterator<Item = Self> {
+        Parts::of_line(self.start..self.start + self.len, at_once)
     }
 
     /// Where the class is in this part, if it is there.

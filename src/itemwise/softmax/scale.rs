@@ -82,11 +82,8 @@ impl<F: Float> NarrowScale<F> {
         let whole = terms.len() - terms.len() % STRIPE;
         if whole < terms.len() {
             // Before the stripes, since it may overlap them.
-            if let (Some(x), Some(to)) = (logits.last_chunk(), terms.last_chunk_mut()) {
-                self.stripe::<false>(x, to, 0);
-            } else {
-                self.each_term(logits, terms);
-            }
+            let start = terms.len().saturating_sub(STRIPE);
+            self.each_term(&logits[start..], &mut terms[start..]);
             if maximal >= whole
                 && let Some(term) = terms.get_mut(maximal)
             {
