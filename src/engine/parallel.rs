@@ -18,9 +18,10 @@ const WORTH_A_THREAD: f64 = 12_000.0;
 #[cfg(feature = "rayon")]
 const LONG: f64 = 50_000.0;
 
-/// Up to so many nanoseconds, it matters more that no thread waits for another one to wake up than that none is interrupted.
+/// Up to so many nanoseconds, it matters more that no thread waits for another one to wake up than that none is
+/// interrupted: 0.3 ms of work by one thread take 0.91 of the time that way, and 2 ms never more.
 #[cfg(feature = "rayon")]
-const BRIEF: f64 = 500_000.0;
+const BRIEF: f64 = 2_000_000.0;
 
 /// Something to do that divides itself in a way that depends on nothing but its size.
 pub(crate) trait Divisible: Sized + Send {
