@@ -313,6 +313,12 @@ pub trait Target<F>: Copy + PartialEq + Send + Sync + 'static {
     /// The same of rows.
     #[doc(hidden)]
     fn as_float_rows(rows: ArrayView2<'_, Self>) -> Option<ArrayView2<'_, F>>;
+    /// The classes that these labels name, if they are classes already.
+    #[doc(hidden)]
+    #[inline(always)]
+    fn as_classes(_labels: &[Self]) -> Option<&[usize]> {
+        None
+    }
     /// The class that this label names; `usize::MAX` if it can be none.
     #[doc(hidden)]
     fn class(self) -> usize;
@@ -405,10 +411,11 @@ fn low<F: Float>(pair: Option<BinaryLabels>) -> F {
 }
 
 macro_rules! integer_targets {
-    ($($integer:ty)*) => {$(
+    ($($integer:ty $({ $($own:tt)* })?)*) => {$(
         impl<F: Float> Target<F> for $integer {
             type Kind = kind::Labels;
             const INTEGER: bool = true;
+            $($($own)*)?
 
             #[inline(always)]
             fn to_float(self, pair: Option<BinaryLabels>) -> F {
@@ -452,7 +459,15 @@ macro_rules! integer_targets {
     )*};
 }
 
-integer_targets! { i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128 usize }
+integer_targets! {
+    i8 i16 i32 i64 i128 isize u8 u16 u32 u64 u128
+    usize {
+        #[inline(always)]
+        fn as_classes(labels: &[Self]) -> Option<&[usize]> {
+            Some(labels)
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -23,40 +23,44 @@ pub(super) fn aim<F>(
 }
 
 /// What several short rows aim at.
-pub(super) struct Aims {
+pub(super) struct Aims<'c> {
     /// Whether it is rows.
     pub(super) is_dense: bool,
+    /// The class of each where it is not.
+    pub(super) classes: &'c [usize],
     pub(super) any_left_out: bool,
 }
 
-/// The classes that items aim at, from `start` on, and which of them are left out; with room for two panels, where rows
-/// of targets may name classes.
-pub(super) fn aims<F: Float>(
+/// The classes that items aim at, from `start` on as many as there is room for, and which of them are left out; with room
+/// for two panels, where rows of targets may name classes.
+pub(super) fn aims<'t: 'c, 'c, F: Float>(
     work: &Work<'_, F>,
-    targets: &AnyTargets<'_, F>,
+    targets: &AnyTargets<'t, F>,
     start: usize,
     scratch: &mut Panel<F>,
-    classes: &mut [usize],
+    room: &'c mut [usize],
     left_out: &mut [bool],
-) -> Aims {
+) -> Aims<'c> {
     left_out.fill(false);
-    let (is_dense, any_left_out) = match targets {
+    let mut is_dense = false;
+    let (classes, any_left_out) = match targets {
         Targets::None => {
-            classes.fill(0);
-            (false, false)
+            room.fill(0);
+            (&*room, false)
         }
-        Targets::Labels(labels) => {
-            let any_left_out = labels.read(start, &work.ignored, classes, left_out);
-            (false, any_left_out)
+        Targets::Labels(labels) => labels.read(start, &work.ignored, room, left_out),
+        Targets::Dense(_) if work.dense == Dense::Distribution => {
+            is_dense = true;
+            (&*room, false)
         }
-        Targets::Dense(_) if work.dense == Dense::Distribution => (true, false),
         Targets::Dense(rows) => {
-            let any_left_out = of_rows(rows, start, scratch, classes, left_out);
-            (false, any_left_out)
+            let any_left_out = of_rows(rows, start, scratch, room, left_out);
+            (&*room, any_left_out)
         }
     };
     Aims {
         is_dense,
+        classes,
         any_left_out,
     }
 }
@@ -86,11 +90,17 @@ fn of_rows<F: Float>(
     any
 }
 
-/// Sets to 0 what belongs to items that are left out: without a branch, which cannot be foretold.
+/// Sets to 0 what belongs to items that are left out.
 #[inline(always)]
 pub(super) fn clear_left_out<F: Float>(values: &mut [F], left_out: &[bool]) {
+    fill_left_out(values, left_out, F::zero());
+}
+
+/// The same with a value: without a branch, which cannot be foretold.
+#[inline(always)]
+pub(super) fn fill_left_out<F: Float>(values: &mut [F], left_out: &[bool], with: F) {
     for (value, &is_left_out) in values.iter_mut().zip(left_out) {
-        *value = if is_left_out { F::zero() } else { *value };
+        *value = if is_left_out { with } else { *value };
     }
 }
 

@@ -90,11 +90,19 @@ fn batches<F: Float>(
         let slice = Slice::from(start..start + n);
         let size = n * work.classes;
 
-        let (labels, left_out) = (&mut labels[..n], &mut left_out[..n]);
+        let left_out = &mut left_out[..n];
         let Aims {
             is_dense,
+            classes: labels,
             any_left_out,
-        } = aims(&work, &rows.targets, start, scratch, labels, left_out);
+        } = aims(
+            &work,
+            &rows.targets,
+            start,
+            scratch,
+            &mut labels[..n],
+            left_out,
+        );
         let coefficients = &mut coefficients[..n];
         let (factors, any_weightless) =
             factors(&work, &rows.weights, start, coefficients, left_out);

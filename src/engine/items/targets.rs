@@ -30,6 +30,9 @@ pub(super) trait Divide: Sized {
 
 /// Labels of one type.
 trait LabelSource<F>: Sync {
+    /// The classes that some items aim at, where the labels are classes one after the other and none is left out.
+    fn classes(&self, items: Range<usize>, ignored: &Ignored<'_, F>) -> Option<&[usize]>;
+
     /// The classes that some items aim at; of one that is left out, 0. Whether there are such.
     fn read(
         &self,
@@ -44,6 +47,13 @@ trait LabelSource<F>: Sync {
 }
 
 impl<F: Float, T: Target<F>> LabelSource<F> for ArrayView1<'_, T> {
+    fn classes(&self, items: Range<usize>, ignored: &Ignored<'_, F>) -> Option<&[usize]> {
+        if ignored.exist() {
+            return None;
+        }
+        T::as_classes(self.to_slice()?)?.get(items)
+    }
+
     fn read(
         &self,
         items: Range<usize>,
@@ -83,18 +93,26 @@ pub(crate) struct AnyLabels<'t, F> {
     start: usize,
 }
 
-impl<F> AnyLabels<'_, F> {
-    /// See [`LabelSource::read`]; for as many items as there is room for.
-    pub(super) fn read(
+impl<'t, F> AnyLabels<'t, F> {
+    /// The classes that items aim at from `start` on, as many as there is room for; of one that is left out, 0. Whether
+    /// there are such.
+    pub(super) fn read<'c>(
         &self,
         start: usize,
         ignored: &Ignored<'_, F>,
-        classes: &mut [usize],
+        room: &'c mut [usize],
         left_out: &mut [bool],
-    ) -> bool {
+    ) -> (&'c [usize], bool)
+    where
+        't: 'c,
+    {
         let start = self.start + start;
-        let items = start..start + classes.len();
-        self.source.read(items, ignored, classes, left_out)
+        let items = start..start + room.len();
+        if let Some(classes) = self.source.classes(items.clone(), ignored) {
+            return (classes, false);
+        }
+        let any_left_out = self.source.read(items, ignored, room, left_out);
+        (room, any_left_out)
     }
 
     /// See [`LabelSource::class`].

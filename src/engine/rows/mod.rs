@@ -157,8 +157,8 @@ pub trait AnyRowKernel<F>: Sync {
     /// Whether columns where they are serve better than copies of them in groups: as measured, where it then adds up
     /// little.
     fn prefers_columns(&self, classes: usize, has_targets: bool) -> bool;
-    /// Makes losses of the scores of labels.
-    fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>);
+    /// Makes losses of the scores of labels; the derivatives are times the factors.
+    fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>, factors: Coefficients<'_, F>);
 }
 
 /// What is computed of items, and which of them are left out.
@@ -220,11 +220,17 @@ impl<F: Float, K: RowKernel<F>> AnyRowKernel<F> for K {
         }
     }
 
-    fn picked(&self, scores: &mut [F], derivatives: Option<&mut [F]>) {
+    fn picked(
+        &self,
+        scores: &mut [F],
+        derivatives: Option<&mut [F]>,
+        factors: Coefficients<'_, F>,
+    ) {
         simd::dispatch(OfLabels {
             kernel: *self,
             scores,
             derivatives,
+            factors,
         });
     }
 }
@@ -266,13 +272,14 @@ impl<F: Float, K: RowKernel<F>> simd::Work for OfBatch<'_, F, K> {
     }
 }
 
-struct OfLabels<'s, 'd, F, K> {
+struct OfLabels<'s, F, K> {
     kernel: K,
     scores: &'s mut [F],
-    derivatives: Option<&'d mut [F]>,
+    derivatives: Option<&'s mut [F]>,
+    factors: Coefficients<'s, F>,
 }
 
-impl<F: Float, K: RowKernel<F>> simd::Work for OfLabels<'_, '_, F, K> {
+impl<F: Float, K: RowKernel<F>> simd::Work for OfLabels<'_, F, K> {
     type Output = ();
 
     #[inline(always)]
@@ -282,6 +289,7 @@ impl<F: Float, K: RowKernel<F>> simd::Work for OfLabels<'_, '_, F, K> {
                 for (x, derivative) in self.scores.iter_mut().zip(derivatives.iter_mut()) {
                     (*x, *derivative) = self.kernel.picked(*x);
                 }
+                self.factors.scale(derivatives);
             }
             None => {
                 for x in self.scores.iter_mut() {

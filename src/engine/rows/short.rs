@@ -42,6 +42,23 @@ pub(crate) enum Coefficients<'a, F> {
 }
 
 impl<F: Float> Coefficients<'_, F> {
+    /// Multiplies one value of each row by its factor.
+    #[inline(always)]
+    pub(super) fn scale(self, values: &mut [F]) {
+        match self {
+            Self::Same(factor) => {
+                for value in values {
+                    *value *= factor;
+                }
+            }
+            Self::Each(factors) => {
+                for (value, &factor) in values.iter_mut().zip(factors) {
+                    *value *= factor;
+                }
+            }
+        }
+    }
+
     /// Those of at most [`ROWS`] rows from `start` on; unspecified behind the last.
     #[inline(always)]
     pub(crate) fn of_rows(self, start: usize) -> [F; ROWS] {
