@@ -8,8 +8,8 @@ use crate::compiled::OfItems;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
     ABREAST, Access, AnyRowKernel, Columns, Dense, Gradient, Group, GroupTargets, Item, ItemKernel,
-    LanesAcross, Maxima, Panel, Piece, Present, ROWS, RowKernel, Summands, abreast, sums,
-    transpose, transpose_back, update,
+    LanesAcross, Maxima, Panel, Piece, Present, ROWS, RowKernel, Summands, abreast, each_in_lines,
+    sums, transpose, transpose_back, update,
 };
 use crate::itemwise::softmax::{self, GroupSummary, Pass, Summary, summaries_across};
 
@@ -223,9 +223,9 @@ impl<F: Float> LongRow<F> {
         } = piece;
         let others = if A::READS_LOGITS { scores } else { targets };
         if others.is_empty() {
-            for out in gradient.iter_mut() {
-                *out = A::element(&of_row, *out, zero) * coefficient;
-            }
+            each_in_lines(gradient, |term| {
+                A::element(&of_row, term, zero) * coefficient
+            });
         } else {
             for (out, &other) in gradient.iter_mut().zip(others) {
                 *out = A::element(&of_row, *out, other) * coefficient;

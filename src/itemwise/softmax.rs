@@ -299,7 +299,7 @@ impl<F: Float> LongRow<F> {
     /// A part of the pass for the terms.
     #[inline(always)]
     pub(crate) fn terms(&mut self, mut piece: Piece<'_, F>, others: &mut Lanes) {
-        // At one place: each is compiled for itself.
+        // At one place: a second call would double the code, and without optimisation the room on the stack.
         let at_once = if piece.wants_gradient { AT_ONCE } else { 1 };
         for part in piece.part.several(at_once) {
             let Piece {

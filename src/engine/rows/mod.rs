@@ -11,6 +11,7 @@ mod band;
 mod columns;
 mod copies;
 mod in_sections;
+mod lines;
 mod long;
 mod named;
 mod parts;
@@ -27,6 +28,7 @@ pub(crate) use columns::{
 pub(crate) use copies::{Block, Room, Rooms, Source};
 pub(super) use copies::{are_contiguous_columns, are_slices, copy_part, slices, slices_mut};
 use in_sections::in_sections;
+pub(crate) use lines::each_in_lines;
 use long::by_rows;
 pub(crate) use long::rows_in_turn;
 pub(super) use named::{are_one_hot, are_short_one_hot, named, named_of_short};

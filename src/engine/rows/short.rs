@@ -33,8 +33,9 @@ pub(crate) enum BatchTargets<'a, F> {
 }
 
 /// Factors of the gradients.
-#[derive(Clone, Copy)]
-pub(crate) enum Coefficients<'a, F> {
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum Coefficients<'a, F> {
     /// One for all rows.
     Same(F),
     /// One for each row.

@@ -6,8 +6,8 @@ use super::{CategoricalCrossentropyWithLogits, Smoothed, distance, near_distance
 use crate::Float;
 use crate::engine::reduce::{Lanes, Pair};
 use crate::engine::rows::{
-    ABREAST, Abreast, Block, Columns, Item, LanesAcross, Part, Piece, Present, abreast, offsets,
-    spans, update,
+    ABREAST, Abreast, Block, Columns, Item, LanesAcross, Part, Piece, Present, abreast,
+    each_in_lines, offsets, spans, update,
 };
 use crate::itemwise::softmax::{self, Beside, NarrowScale, Scales, summaries_across};
 
@@ -187,16 +187,10 @@ impl<F: Float> LongRow<F> {
         let summary = self.softmax.summary();
         let (total, coefficient) = (self.total, self.coefficient);
         match self.smoothed {
-            None => {
-                for g in gradient.iter_mut() {
-                    *g = (*g * summary.inverse) * coefficient;
-                }
-            }
-            Some(smoothed) => {
-                for g in gradient.iter_mut() {
-                    *g = summary.derivative(*g, smoothed.uniform, total, false) * coefficient;
-                }
-            }
+            None => each_in_lines(gradient, |term| (term * summary.inverse) * coefficient),
+            Some(smoothed) => each_in_lines(gradient, |term| {
+                summary.derivative(term, smoothed.uniform, total, false) * coefficient
+            }),
         }
         let [of_maximum, of_label] = self.exceptions(label);
         part.write(of_maximum, gradient);
